@@ -1,0 +1,29 @@
+# gort_compile_options(target): what every target of this project is compiled with. Nothing here
+# reaches an embedding program: the options are private to the target.
+
+function(gort_compile_options target)
+  target_compile_options(${target} PRIVATE
+    -Wall -Wextra -Wconversion -Wshadow
+    $<$<CXX_COMPILER_ID:Clang>:-Wthread-safety>
+    -fno-omit-frame-pointer)  # profilers and our own stack capture walk frames
+  if(GORT_WERROR)
+    target_compile_options(${target} PRIVATE -Werror)
+  endif()
+  target_compile_definitions(${target} PRIVATE $<$<CONFIG:Debug>:_GLIBCXX_ASSERTIONS>)
+  if(GORT_SANITIZE)
+    target_compile_options(${target} PRIVATE -fsanitize=${GORT_SANITIZE} -fno-sanitize-recover=all)
+    target_link_options(${target} PUBLIC -fsanitize=${GORT_SANITIZE})
+  endif()
+  set_target_properties(${target} PROPERTIES CXX_EXTENSIONS OFF CXX_STANDARD_REQUIRED ON)
+endfunction()
+
+# ccache, where it is installed and nobody chose a launcher. The sloppiness is what ccache asks for
+# before it caches a compilation that uses a precompiled header.
+if(PROJECT_IS_TOP_LEVEL AND NOT DEFINED CMAKE_CXX_COMPILER_LAUNCHER)
+  find_program(GORT_CCACHE ccache)
+  mark_as_advanced(GORT_CCACHE)
+  if(GORT_CCACHE)
+    set(CMAKE_CXX_COMPILER_LAUNCHER "${CMAKE_COMMAND}" -E env
+        CCACHE_SLOPPINESS=pch_defines,time_macros "${GORT_CCACHE}")
+  endif()
+endif()
