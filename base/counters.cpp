@@ -1,0 +1,7 @@
+#include <gort/base/counters.h>
+
+namespace gort {
+
+constinit Counters counters;
+
+}  // namespace gort

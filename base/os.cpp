@@ -1,0 +1,199 @@
+#include <gort/base/os.h>
+
+#include <cerrno>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+
+#include <fcntl.h>
+#include <pthread.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include <gort/base/atomic.h>
+#include <gort/base/bits.h>
+#include <gort/base/fatal.h>
+
+#ifndef MAP_FIXED_NOREPLACE
+#define MAP_FIXED_NOREPLACE 0x100000
+#endif
+
+namespace gort::os {
+namespace {
+
+Atomic<std::size_t> reserved_bytes{0};
+Atomic<std::size_t> prepared_bytes{0};
+Atomic<std::size_t> ready_bytes{0};
+
+Atomic<std::uint64_t> calls{0};
+Atomic<std::uint64_t> fail_from{0};  // the call number that fails; 0 = none
+Atomic<bool> fail_all_later{false};
+Atomic<std::size_t> pretended_page_size{0};
+
+// True if the test switch wants this call to fail.
+bool call_must_fail() {
+  const std::uint64_t n = calls.fetch_add_relaxed(1) + 1;
+  const std::uint64_t from = fail_from.load_relaxed();
+  return from != 0 && (n == from || (n > from && fail_all_later.load_relaxed()));
+}
+
+// Names the range in /proc/self/maps, where the kernel supports it.
+void name_range(void* address, std::size_t bytes) {
+#ifdef PR_SET_VMA
+  ::prctl(PR_SET_VMA, PR_SET_VMA_ANON_NAME, address, bytes, "gort heap");
+#else
+  (void)address;
+  (void)bytes;
+#endif
+}
+
+void* map_reserved(std::uintptr_t address, std::size_t bytes, int extra_flags) {
+  if (call_must_fail()) return nullptr;
+  void* p = ::mmap(reinterpret_cast<void*>(address), bytes, PROT_NONE,
+                   MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | extra_flags, -1, 0);
+  return p == MAP_FAILED ? nullptr : p;
+}
+
+void unmap(void* address, std::size_t bytes) {
+  const int result = ::munmap(address, bytes);
+  GORT_CHECK(result == 0, "munmap({}, {}) failed, errno {}", address, bytes, errno);
+}
+
+// Reads a short file of /proc without allocating. Returns the number of bytes read.
+std::size_t read_proc(const char* path, char* buffer, std::size_t size) {
+  const int fd = ::open(path, O_RDONLY | O_CLOEXEC);
+  if (fd < 0) return 0;
+  const ssize_t n = ::read(fd, buffer, size - 1);
+  ::close(fd);
+  const std::size_t length = n > 0 ? static_cast<std::size_t>(n) : 0;
+  buffer[length] = '\0';
+  return length;
+}
+
+}  // namespace
+
+Counts counts() {
+  return {reserved_bytes.load_relaxed(), prepared_bytes.load_relaxed(), ready_bytes.load_relaxed()};
+}
+
+void* reserve_at(std::uintptr_t address, std::size_t bytes) {
+  void* p = map_reserved(address, bytes, MAP_FIXED_NOREPLACE);
+  if (p == nullptr) return nullptr;
+  if (reinterpret_cast<std::uintptr_t>(p) != address) {  // a kernel before 4.17 ignores the flag
+    unmap(p, bytes);
+    return nullptr;
+  }
+  name_range(p, bytes);
+  reserved_bytes.fetch_add_relaxed(bytes);
+  return p;
+}
+
+void* reserve(std::size_t bytes, std::size_t alignment) {
+  const std::size_t slack = alignment > page_size() ? alignment - page_size() : 0;
+  if (bytes + slack < bytes) return nullptr;
+  void* p = map_reserved(0, bytes + slack, 0);
+  if (p == nullptr) return nullptr;
+  const auto start = reinterpret_cast<std::uintptr_t>(p);
+  const std::uintptr_t aligned = bits::align_up(start, alignment);
+  const std::size_t before = aligned - start;
+  const std::size_t after = slack - before;
+  if (before > 0) unmap(p, before);
+  if (after > 0) unmap(reinterpret_cast<void*>(aligned + bytes), after);
+  void* result = reinterpret_cast<void*>(aligned);
+  name_range(result, bytes);
+  reserved_bytes.fetch_add_relaxed(bytes);
+  return result;
+}
+
+bool prepare(void* address, std::size_t bytes) {
+  if (call_must_fail()) return false;
+  if (::mprotect(address, bytes, PROT_READ | PROT_WRITE) != 0) return false;
+  reserved_bytes.fetch_sub_relaxed(bytes);
+  prepared_bytes.fetch_add_relaxed(bytes);
+  return true;
+}
+
+void commit(void* /*address*/, std::size_t bytes) {
+  prepared_bytes.fetch_sub_relaxed(bytes);
+  ready_bytes.fetch_add_relaxed(bytes);
+}
+
+bool decommit(void* address, std::size_t bytes) {
+  if (call_must_fail()) return false;
+  if (::madvise(address, bytes, MADV_DONTNEED) != 0) return false;
+  ready_bytes.fetch_sub_relaxed(bytes);
+  prepared_bytes.fetch_add_relaxed(bytes);
+  return true;
+}
+
+void release(void* address, std::size_t bytes, From from) {
+  unmap(address, bytes);
+  switch (from) {
+    case From::reserved: reserved_bytes.fetch_sub_relaxed(bytes); break;
+    case From::prepared: prepared_bytes.fetch_sub_relaxed(bytes); break;
+    case From::ready: ready_bytes.fetch_sub_relaxed(bytes); break;
+  }
+}
+
+void hint_huge_pages(void* address, std::size_t bytes, bool wanted) {
+  ::madvise(address, bytes, wanted ? MADV_HUGEPAGE : MADV_NOHUGEPAGE);
+}
+
+std::size_t page_size() {
+  static const auto real = static_cast<std::size_t>(::sysconf(_SC_PAGESIZE));
+  const std::size_t pretended = pretended_page_size.load_relaxed();
+  return pretended != 0 ? pretended : real;
+}
+
+std::size_t resident_bytes() {
+  char text[128];
+  if (read_proc("/proc/self/statm", text, sizeof text) == 0) return 0;
+  char* second = std::strchr(text, ' ');
+  if (second == nullptr) return 0;
+  return std::strtoull(second, nullptr, 10) * static_cast<std::size_t>(::sysconf(_SC_PAGESIZE));
+}
+
+std::size_t peak_resident_bytes() {
+  rusage usage{};
+  ::getrusage(RUSAGE_SELF, &usage);
+  return static_cast<std::size_t>(usage.ru_maxrss) * 1024;
+}
+
+std::size_t resident_bytes_of(const void* address, std::size_t bytes) {
+  const auto page = static_cast<std::size_t>(::sysconf(_SC_PAGESIZE));
+  unsigned char in_core[1024];
+  std::size_t total = 0;
+  auto at = reinterpret_cast<std::uintptr_t>(address);
+  const std::uintptr_t end = at + bytes;
+  while (at < end) {
+    const std::size_t piece = end - at < page * sizeof in_core ? end - at : page * sizeof in_core;
+    if (::mincore(reinterpret_cast<void*>(at), piece, in_core) != 0) return total;
+    for (std::size_t i = 0; i < piece / page; ++i) total += (in_core[i] & 1U) != 0 ? page : 0;
+    at += piece;
+  }
+  return total;
+}
+
+StackBounds current_stack() {
+  pthread_attr_t attributes;
+  if (::pthread_getattr_np(::pthread_self(), &attributes) != 0) return {};
+  void* low = nullptr;
+  std::size_t size = 0;
+  const int result = ::pthread_attr_getstack(&attributes, &low, &size);
+  ::pthread_attr_destroy(&attributes);
+  if (result != 0) return {};
+  return {static_cast<const char*>(low), static_cast<const char*>(low) + size};
+}
+
+void fail_call_for_test(std::uint64_t k, bool and_all_later) {
+  fail_all_later.store_relaxed(and_all_later);
+  fail_from.store_relaxed(k == 0 ? 0 : calls.load_relaxed() + k);
+}
+
+std::uint64_t calls_for_test() { return calls.load_relaxed(); }
+
+void set_page_size_for_test(std::size_t bytes) { pretended_page_size.store_relaxed(bytes); }
+
+}  // namespace gort::os

@@ -1,0 +1,89 @@
+#pragma once
+
+// The door to the operating system's memory. No other file calls mmap, mprotect, madvise or munmap.
+//
+// Address space is in one of four states, and every function is a named step between them (the state
+// machine is Go's, src/runtime/mem.go):
+//
+//            reserve            prepare             commit
+//     none ----------> reserved --------> prepared --------> ready
+//       ^                 |                  ^  |              |
+//       +---- release ----+------------------+--+-- decommit --+
+//
+//   none      not ours; touching it is a fault
+//   reserved  the addresses are ours, nothing is behind them; touching it is a fault
+//   prepared  may be touched, but holds no memory: reads as zero, its pages are not resident
+//   ready     in use; pages are resident once they have been written
+//
+// Linux makes pages resident at first touch, so `commit` is bookkeeping there (a port to a system
+// that must ask has its place for it). `decommit` drops the pages: resident memory falls at once and
+// the bytes read as zero again.
+//
+// Equations, checked by tests after every step:
+//     counts().reserved + counts().prepared + counts().ready == bytes mapped through this door
+//
+// Preconditions of every function: addresses and sizes are multiples of page_size(), sizes are not 0.
+// All functions may be called from any thread. A refusal by the system is a return value, never an
+// abort: what to do about it is the caller's decision.
+
+#include <cstddef>
+#include <cstdint>
+
+namespace gort::os {
+
+/// Bytes in each state, over the whole process.
+struct Counts {
+  std::size_t reserved = 0;
+  std::size_t prepared = 0;
+  std::size_t ready = 0;
+  std::size_t mapped() const { return reserved + prepared + ready; }
+};
+Counts counts();
+
+/// none -> reserved, at exactly `address`. Null if anything is mapped there or the system refuses.
+void* reserve_at(std::uintptr_t address, std::size_t bytes);
+/// none -> reserved, wherever the system likes, aligned to `alignment` (a power of two). Null if
+/// refused.
+void* reserve(std::size_t bytes, std::size_t alignment);
+/// reserved -> prepared. False if the system refuses; the range is then still reserved.
+bool prepare(void* address, std::size_t bytes);
+/// prepared -> ready.
+void commit(void* address, std::size_t bytes);
+/// ready -> prepared: gives the memory back. False if the system refuses; the range is then still
+/// ready and its contents are kept.
+bool decommit(void* address, std::size_t bytes);
+/// any -> none. The whole range must be in one state, named by `from`. Aborts if the system refuses:
+/// there is no use for a range in an unknown state.
+enum class From { reserved, prepared, ready };
+void release(void* address, std::size_t bytes, From from);
+
+/// Asks for huge pages (or asks not to have them) behind a range. A hint: failure is ignored.
+void hint_huge_pages(void* address, std::size_t bytes, bool wanted);
+
+/// Bytes of one page of the operating system; asked for once.
+std::size_t page_size();
+
+/// Resident bytes of the whole process now, and the highest so far; 0 if the system does not tell.
+std::size_t resident_bytes();
+std::size_t peak_resident_bytes();
+/// Resident bytes of one range, page by page (mincore); for tests and reports.
+std::size_t resident_bytes_of(const void* address, std::size_t bytes);
+
+/// The limits of this thread's stack, [low, high). Both null if the system does not tell.
+struct StackBounds {
+  const char* low = nullptr;
+  const char* high = nullptr;
+};
+StackBounds current_stack();
+
+// Switches for tests.
+
+/// Lets the k-th call from now on (1 = the next) that asks the system for something fail with
+/// ENOMEM, and then every following one too if `and_all_later`. 0 switches it off.
+void fail_call_for_test(std::uint64_t k, bool and_all_later = false);
+/// Calls that asked the system for something so far: the range of k above.
+std::uint64_t calls_for_test();
+/// Pretends that the system's page has this size (a power of two, at least the real one; 0 = real).
+void set_page_size_for_test(std::size_t bytes);
+
+}  // namespace gort::os

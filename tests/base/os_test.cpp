@@ -1,0 +1,90 @@
+#include <catch2/catch.hpp>
+
+#include <cstring>
+
+#include <gort/base/os.h>
+#include <gort/base/units.h>
+
+using namespace gort;
+
+namespace {
+
+struct Change {
+  os::Counts before = os::counts();
+  bool is(long reserved, long prepared, long ready) const {
+    const os::Counts now = os::counts();
+    return static_cast<long>(now.reserved - before.reserved) == reserved &&
+           static_cast<long>(now.prepared - before.prepared) == prepared &&
+           static_cast<long>(now.ready - before.ready) == ready;
+  }
+};
+
+}  // namespace
+
+TEST_CASE("a range walks through the four states and the counts follow", "[base][os]") {
+  constexpr long kSize = 1 << 20;
+  const Change change;
+  char* p = static_cast<char*>(os::reserve(kSize, 1_MiB));
+  REQUIRE(p != nullptr);
+  CHECK(reinterpret_cast<std::uintptr_t>(p) % 1_MiB == 0);
+  CHECK(change.is(kSize, 0, 0));
+  REQUIRE(os::prepare(p, kSize));
+  CHECK(change.is(0, kSize, 0));
+  os::commit(p, kSize);
+  CHECK(change.is(0, 0, kSize));
+  std::memset(p, 1, kSize);
+  CHECK(os::resident_bytes_of(p, kSize) == kSize);
+  REQUIRE(os::decommit(p, kSize));
+  CHECK(change.is(0, kSize, 0));
+  CHECK(os::resident_bytes_of(p, kSize) == 0);
+  CHECK(p[12345] == 0);
+  os::release(p, kSize, os::From::prepared);
+  CHECK(change.is(0, 0, 0));
+}
+
+TEST_CASE("reserve_at takes the address or nothing", "[base][os]") {
+  void* first = os::reserve(64_KiB, 64_KiB);
+  REQUIRE(first != nullptr);
+  const auto address = reinterpret_cast<std::uintptr_t>(first);
+  CHECK(os::reserve_at(address, 64_KiB) == nullptr);
+  os::release(first, 64_KiB, os::From::reserved);
+  void* again = os::reserve_at(address, 64_KiB);
+  CHECK(again == first);
+  os::release(again, 64_KiB, os::From::reserved);
+}
+
+TEST_CASE("an absurd reservation is refused, not fatal", "[base][os]") {
+  const Change change;
+  CHECK(os::reserve(std::size_t{1} << 62, 4096) == nullptr);
+  CHECK(os::reserve(~std::size_t{4095}, 1_MiB) == nullptr);
+  CHECK(change.is(0, 0, 0));
+}
+
+TEST_CASE("the k-th call fails when a test asks for it", "[base][os]") {
+  void* p = os::reserve(64_KiB, 4096);
+  REQUIRE(p != nullptr);
+  os::fail_call_for_test(2);
+  CHECK(os::prepare(p, 64_KiB));
+  os::commit(p, 64_KiB);
+  CHECK_FALSE(os::decommit(p, 64_KiB));  // the second
+  CHECK(os::decommit(p, 64_KiB));        // only the second
+  os::commit(p, 64_KiB);
+  os::fail_call_for_test(1, true);
+  CHECK_FALSE(os::decommit(p, 64_KiB));
+  CHECK_FALSE(os::decommit(p, 64_KiB));
+  os::fail_call_for_test(0);
+  os::release(p, 64_KiB, os::From::ready);
+}
+
+TEST_CASE("the calling thread's stack holds its own variables", "[base][os]") {
+  const int here = 0;
+  const os::StackBounds stack = os::current_stack();
+  const char* address = reinterpret_cast<const char*>(&here);
+  CHECK(stack.low < address);
+  CHECK(address < stack.high);
+}
+
+TEST_CASE("resident memory is told", "[base][os]") {
+  CHECK(os::resident_bytes() > 100_KiB);
+  CHECK(os::peak_resident_bytes() >= os::resident_bytes() / 2);
+}
