@@ -20,13 +20,11 @@ function(gort_compile_options target)
   set_target_properties(${target} PROPERTIES CXX_EXTENSIONS OFF CXX_STANDARD_REQUIRED ON)
 endfunction()
 
-# ccache, where it is installed and nobody chose a launcher. The sloppiness is what ccache asks for
-# before it caches a compilation that uses a precompiled header.
+# ccache, where it is installed and nobody chose a launcher.
 if(PROJECT_IS_TOP_LEVEL AND NOT DEFINED CMAKE_CXX_COMPILER_LAUNCHER)
   find_program(GORT_CCACHE ccache)
   mark_as_advanced(GORT_CCACHE)
   if(GORT_CCACHE)
-    set(CMAKE_CXX_COMPILER_LAUNCHER "${CMAKE_COMMAND}" -E env
-        CCACHE_SLOPPINESS=pch_defines,time_macros "${GORT_CCACHE}")
+    set(CMAKE_CXX_COMPILER_LAUNCHER "${GORT_CCACHE}")
   endif()
 endif()

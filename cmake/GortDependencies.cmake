@@ -1,4 +1,7 @@
 # What the library needs, found once. All of it is in Debian 12; `./dev build` installs it.
+#
+# libunwind is not here on purpose: its shared library exports _Unwind_RaiseException and the rest of
+# that family, so linking it would put another exception unwinder into every embedding program.
 
 find_package(fmt REQUIRED)
 set(THREADS_PREFER_PTHREAD_FLAG ON)

@@ -1,8 +1,8 @@
 // Catch2's main, compiled once and shared by all test programs.
 //
 // Catch2's own signal handlers stay out: the collector stops threads with signals, the fatal-path
-// tests die on purpose, and a sanitizer's report of a crash says more. ctest runs every test case in
-// a process of its own, so a crash is still charged to the right test.
+// tests die on purpose, and a sanitizer's report of a crash says more. ctest runs every test case
+// in a process of its own, so a crash is still charged to the right test.
 #define CATCH_CONFIG_NO_POSIX_SIGNALS
 #define CATCH_CONFIG_MAIN
 #include <catch2/catch.hpp>
