@@ -10,7 +10,7 @@ foreach(way IN ITEMS install find_package pkg_config add_subdirectory)
     "-DWAY=${way}" "-DBINARY_DIR=${consumer_dir}/${way}" "-DPREFIX=${consumer_dir}/prefix"
     "-DLIBDIR=${CMAKE_INSTALL_LIBDIR}" "-DGORT_SOURCE_DIR=${PROJECT_SOURCE_DIR}"
     "-DGORT_BINARY_DIR=${PROJECT_BINARY_DIR}" "-DGENERATOR=${CMAKE_GENERATOR}"
-    "-DCXX=${CMAKE_CXX_COMPILER}" "-DLAUNCHER=${GORT_CCACHE}"
+    "-DCXX=${CMAKE_CXX_COMPILER}" "-DLAUNCHER=${CMAKE_CXX_COMPILER_LAUNCHER}"
     -P "${CMAKE_CURRENT_SOURCE_DIR}/consumer/run.cmake")
   set_tests_properties(consumer.${way} PROPERTIES LABELS consumer TIMEOUT 900)
 endforeach()
