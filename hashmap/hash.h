@@ -1,0 +1,113 @@
+#pragma once
+
+// DefaultHash<K>: 64 bits from a key and the map's 32-bit seed. A map takes its bucket from the low
+// bits and the tophash from the top 8, so both ends must be good.
+//
+//     integers, enums, Ref   two rounds of multiply-and-fold (128-bit product, halves xored), keyed
+//                            with random words of the process: wyhash's mixer (Wang Yi, 2019)
+//     float, double          as their bits; +0 and -0 hash alike; a NaN gets a fresh random hash
+//     each
+//                            time, as in Go, so that many NaNs do not pile up in one chain
+//     String, string_view    XXH3 with a 64-bit seed
+//     GORT_PLAIN_KEY structs their bytes by XXH3
+//     array, pair            their parts, each seeded with the hash so far
+//
+// Whoever does not know the process's random words cannot choose keys that collide. Two maps with
+// the same keys lay them out differently, since their seeds differ; inserting one map's keys in the
+// order of another's is therefore no bad case.
+//
+// Another hash is given as the map's third template argument: a type with
+//     std::uint64_t operator()(const K& key, std::uint32_t seed) const
+
+#include <array>
+#include <bit>
+#include <cstddef>
+#include <cstdint>
+#include <string_view>
+#include <type_traits>
+#include <utility>
+
+#include <gort/base/config.h>
+#include <gort/gc/ref.h>
+#include <gort/hashmap/key_traits.h>
+#include <gort/hashmap/rules.h>
+#include <gort/hashmap/string.h>
+
+namespace gort {
+
+namespace hashmap {
+
+/// The process's random words; set before main, constant afterwards.
+struct HashSecret {
+  std::uint64_t first;
+  std::uint64_t second;
+};
+GORT_API extern const HashSecret hash_secret;
+
+constexpr std::uint64_t fold_multiply(std::uint64_t a, std::uint64_t b) {
+  const unsigned __int128 product = static_cast<unsigned __int128>(a) * b;
+  return static_cast<std::uint64_t>(product) ^ static_cast<std::uint64_t>(product >> 64);
+}
+
+inline std::uint64_t hash_word(std::uint64_t word, std::uint64_t seed) {
+  const std::uint64_t once = fold_multiply(word ^ hash_secret.first, seed ^ hash_secret.second);
+  return fold_multiply(once ^ 0x9e3779b97f4a7c15U, hash_secret.first);
+}
+
+GORT_API std::uint64_t hash_bytes(const void* bytes, std::size_t size, std::uint64_t seed);
+
+/// Hashes one key, or a part of one, with a 64-bit seed.
+template <class K>
+std::uint64_t hash_key(const K& key, std::uint64_t seed) {
+  if constexpr (std::is_integral_v<K> || std::is_enum_v<K>) {
+    static_assert(sizeof(K) <= 8, "gort::DefaultHash: integers of at most 64 bits");
+    return hash_word(static_cast<std::uint64_t>(key), seed);
+  } else if constexpr (std::is_same_v<K, float> || std::is_same_v<K, double>) {
+    const double value = key;
+    if (GORT_UNLIKELY(value != value)) return random_bits();
+    return hash_word(value == 0 ? 0 : std::bit_cast<std::uint64_t>(value), seed);
+  } else {
+    static_assert(
+        requires { typename K::GortPlainKey; },
+        "gort::DefaultHash does not know this key type: write GORT_PLAIN_KEY() inside it if "
+        "equal keys have equal bytes, or give Map a hash of your own as third argument");
+    return hash_bytes(&key, sizeof(K), seed);
+  }
+}
+template <class T>
+std::uint64_t hash_key(const Ref<T>& key, std::uint64_t seed) {
+  return hash_word(reinterpret_cast<std::uintptr_t>(key.get()), seed);
+}
+inline std::uint64_t hash_key(std::string_view key, std::uint64_t seed) {
+  return hash_bytes(key.data(), key.size(), seed ^ hash_secret.first);
+}
+inline std::uint64_t hash_key(const String& key, std::uint64_t seed) {
+  return hash_key(key.view(), seed);
+}
+template <class A, class B>
+std::uint64_t hash_key(const std::pair<A, B>& key, std::uint64_t seed) {
+  return hash_key(key.second, hash_key(key.first, seed));
+}
+template <class T, std::size_t N>
+std::uint64_t hash_key(const std::array<T, N>& key, std::uint64_t seed) {
+  for (const T& part : key) seed = hash_key(part, seed);
+  return seed;
+}
+
+}  // namespace hashmap
+
+template <class K>
+struct DefaultHash {
+  std::uint64_t operator()(const K& key, std::uint32_t seed) const {
+    return hashmap::hash_key(key, seed);
+  }
+};
+
+template <>
+struct DefaultHash<String> {
+  std::uint64_t operator()(std::string_view key, std::uint32_t seed) const {
+    return hashmap::hash_key(key, seed);
+  }
+};
+
+}  // namespace gort

@@ -1,0 +1,117 @@
+#pragma once
+
+// What a map is in memory, byte for byte as in Go up to 1.23 (src/runtime/map.go: hmap, mapextra).
+//
+//     Map<K, V> --> Header (48 bytes) --buckets----> 2^B buckets, spare overflow buckets behind
+//     them
+//                          |           --oldbuckets-> the array before, while the map is growing
+//                          +--extra---> Extra (24 bytes) --overflow----> list of overflow buckets
+//                                                        --oldoverflow-> the same, of the old array
+//                                                        --next_overflow-> first spare bucket
+//
+// A bucket (bucket.h) has room for 8 pairs; further ones stand in a chain of overflow buckets. The
+// spare buckets behind the array are handed out first. The lists exist only if buckets hold no
+// references: the collector then does not look into buckets, and the lists alone keep the overflow
+// buckets alive (and keep them alive until the array goes, empty or not).
+//
+// Growth. `buckets` becomes `oldbuckets` and an array of twice the size (too many pairs) or of the
+// same size (too many overflow buckets) takes its place. Every write to the map then moves up to
+// two old chains; `nevacuate` old chains at the front are known to be done.
+//
+//     not growing:  oldbuckets == null, nevacuate is whatever the last growth left
+//     growing:      a pair stands in its old chain if that is not evacuated, else in its new chain
+//     count == number of live cells, over both arrays
+//     noverflow == overflow buckets of the current array; an estimate from B = 16 on
+//
+// Words that refer to heap memory are declared void*, so that the write barrier can have their
+// address without a cast.
+
+#include <cstddef>
+#include <cstdint>
+
+#include <gort/base/atomic.h>
+#include <gort/gc/barrier.h>
+#include <gort/hashmap/tophash.h>
+
+namespace gort::hashmap {
+
+// Bits of Header::flags.
+inline constexpr std::uint8_t kIterator = 1;     ///< an iterator may be using `buckets`
+inline constexpr std::uint8_t kOldIterator = 2;  ///< an iterator may be using `oldbuckets`
+inline constexpr std::uint8_t kWriting = 4;      ///< a thread is writing to the map
+inline constexpr std::uint8_t kSameSize = 8;     ///< the growth is to an array of the same size
+
+/// A Go slice of bucket pointers.
+struct OverflowList {
+  void* array = nullptr;
+  long length = 0;
+  long capacity = 0;
+
+  void** entries() const { return static_cast<void**>(array); }
+};
+static_assert(sizeof(OverflowList) == 24);
+
+struct Extra {
+  void* overflow = nullptr;       ///< OverflowList*
+  void* oldoverflow = nullptr;    ///< OverflowList*
+  void* next_overflow = nullptr;  ///< first spare bucket of the current array
+
+  OverflowList* list() const { return static_cast<OverflowList*>(overflow); }
+  OverflowList* old_list() const { return static_cast<OverflowList*>(oldoverflow); }
+};
+static_assert(sizeof(Extra) == 24);
+
+struct Header {
+  long count = 0;
+  std::uint8_t flags = 0;
+  std::uint8_t B = 0;  ///< log2 of the number of buckets
+  std::uint16_t noverflow = 0;
+  std::uint32_t hash0 = 0;  ///< seed
+  void* buckets = nullptr;
+  void* oldbuckets = nullptr;
+  std::size_t nevacuate = 0;
+  void* extra_word = nullptr;  ///< Extra*
+
+  Extra* extra() const { return static_cast<Extra*>(extra_word); }
+  bool growing() const { return oldbuckets != nullptr; }
+  bool same_size_growth() const { return (load_flags() & kSameSize) != 0; }
+  std::size_t bucket_count() const { return std::size_t{1} << B; }
+  std::size_t mask() const { return bucket_count() - 1; }
+  /// Buckets of the old array; only while growing.
+  std::size_t old_bucket_count() const {
+    return same_size_growth() ? bucket_count() : bucket_count() / 2;
+  }
+
+  /// Flags are read without synchronisation by other threads, to catch misuse: relaxed accesses.
+  std::uint8_t load_flags() const {
+    return AtomicRef(const_cast<std::uint8_t&>(flags)).load_relaxed();
+  }
+  void store_flags(std::uint8_t value) { AtomicRef(flags).store_relaxed(value); }
+  void add_flags(std::uint8_t bits) { store_flags(static_cast<std::uint8_t>(load_flags() | bits)); }
+  void remove_flags(std::uint8_t bits) {
+    store_flags(static_cast<std::uint8_t>(load_flags() & ~bits));
+  }
+};
+static_assert(sizeof(Header) == 48);
+static_assert(offsetof(Header, count) == 0);
+static_assert(offsetof(Header, flags) == 8);
+static_assert(offsetof(Header, B) == 9);
+static_assert(offsetof(Header, noverflow) == 10);
+static_assert(offsetof(Header, hash0) == 12);
+static_assert(offsetof(Header, buckets) == 16);
+static_assert(offsetof(Header, oldbuckets) == 24);
+static_assert(offsetof(Header, nevacuate) == 32);
+static_assert(offsetof(Header, extra_word) == 40);
+
+/// Pairs that 2^B buckets may hold: 6.5 a bucket, but 8 in a single one. A map of `count` pairs is
+/// over its limit if count > limit.
+constexpr std::size_t load_limit(std::uint8_t log2_buckets) {
+  return log2_buckets == 0 ? kCells : 13 * ((std::size_t{1} << log2_buckets) / 2);
+}
+
+/// About as many overflow buckets as buckets (2^15 at most are counted).
+constexpr bool too_many_overflow_buckets(std::uint16_t noverflow, std::uint8_t log2_buckets) {
+  return noverflow >= std::uint16_t{1} << (log2_buckets > 15 ? 15 : log2_buckets);
+}
+
+}  // namespace gort::hashmap

@@ -1,0 +1,207 @@
+#pragma once
+
+// Iteration, by Go's rules: every pair that is in the map from the beginning to the end of the loop
+// is visited exactly once, a deleted pair not yet visited is not visited, an inserted one may or
+// may not be. The order starts at a random bucket, and in each bucket at a random cell.
+//
+// An iterator walks the array that the map had when the loop began, all of it, whatever happens to
+// the map meanwhile:
+//
+//     the map grows in the loop       the snapshot becomes the old array; moved pairs are looked up
+//                                     by key in the current table, so that their current values are
+//                                     seen and deleted ones are left out
+//     the map was growing already     a bucket whose old chain is not evacuated yet is read from
+//                                     the old chain, taking only the pairs that will go to it
+//     a key that does not equal       cannot be looked up nor deleted nor changed, so the old copy
+//     itself (NaN)                    is as good as the moved one
+//
+// That the old copies still exist is the work of the flags kIterator and kOldIterator: evacuation
+// does not clear old chains while they are set. They stay set until the next growth, since nobody
+// knows when a loop ends.
+//
+// Without conservative stack scanning nothing but roots keeps alive what the loop walks on, also
+// when the map itself is dropped within it: therefore the pins.
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <iterator>
+
+#include <gort/base/config.h>
+#include <gort/base/fatal.h>
+#include <gort/hashmap/pin.h>
+#include <gort/hashmap/rules.h>
+#include <gort/hashmap/table.h>
+
+namespace gort::hashmap {
+
+/// Go's hiter: twelve words.
+struct IteratorState {
+  void* key = nullptr;   ///< key object of the current pair; null at the end
+  void* elem = nullptr;  ///< value object of the current pair
+  const MapType* type = nullptr;
+  Header* map = nullptr;
+  void* buckets = nullptr;      ///< the array when the iteration began
+  char* bucket = nullptr;       ///< current bucket
+  void* overflow = nullptr;     ///< keeps overflow buckets of pointer-free buckets alive
+  void* oldoverflow = nullptr;  ///< likewise
+  std::size_t start_bucket = 0;
+  std::uint8_t offset = 0;  ///< cell where each bucket begins
+  bool wrapped = false;     ///< went from the last bucket to bucket 0
+  std::uint8_t B = 0;       ///< of the map when the iteration began
+  std::uint8_t i = 0;       ///< cells of the current bucket that are done
+  std::size_t next_bucket = 0;
+  std::size_t check_bucket = 0;  ///< take only pairs that belong to this bucket; or kNoCheck
+};
+static_assert(sizeof(IteratorState) == 12 * kWordSize);
+
+inline constexpr std::size_t kNoCheck = ~std::size_t{0};
+
+/// Begins an iteration over `map` (not null, not empty): everything but the first step. May
+/// allocate.
+GORT_API void start_iteration(IteratorState& state, Header& map, const MapType& type);
+
+}  // namespace gort::hashmap
+
+namespace gort {
+
+/// One pair, copied out of the map: what happens to the map in the loop does not change it.
+template <class K, class V>
+struct MapPair {
+  K key;
+  V value;
+};
+
+/// Input iterator over a map; the end is std::default_sentinel.
+template <class K, class V, class Hash>
+class MapIterator {
+  using Table = hashmap::Table<K, V, Hash>;
+
+ public:
+  using value_type = MapPair<K, V>;
+  using difference_type = std::ptrdiff_t;
+  using iterator_concept = std::input_iterator_tag;
+
+  MapIterator() = default;
+  explicit MapIterator(hashmap::Header* map) {
+    if (map == nullptr || map->count == 0) return;
+    pins_[0].hold(map);
+    hashmap::start_iteration(state_, *map, Table::type());
+    pins_[1].hold(state_.buckets);
+    pins_[2].hold(state_.overflow);
+    pins_[3].hold(state_.oldoverflow);
+    step();
+  }
+
+  const K& key() const { return *static_cast<const K*>(state_.key); }
+  V& value() const { return *static_cast<V*>(state_.elem); }
+  MapPair<K, V> operator*() const { return {key(), value()}; }
+  MapIterator& operator++() {
+    step();
+    return *this;
+  }
+  void operator++(int) { step(); }
+  friend bool operator==(const MapIterator& it, std::default_sentinel_t) {
+    return it.state_.key == nullptr;
+  }
+
+ private:
+  using Cell = typename Table::Cell;
+
+  bool growing_since_start() const { return state_.map->growing() && state_.B == state_.map->B; }
+
+  /// The next bucket to walk, from the snapshot or from the old chain that still stands for it;
+  /// false if all are done.
+  bool enter_next_bucket() {
+    hashmap::IteratorState& s = state_;
+    if (s.next_bucket == s.start_bucket && s.wrapped) return false;
+    s.bucket = Table::bucket_at(s.buckets, s.next_bucket);
+    s.check_bucket = hashmap::kNoCheck;
+    if (GORT_UNLIKELY(growing_since_start())) {
+      const std::size_t number = s.next_bucket & (s.map->old_bucket_count() - 1);
+      char* const old = Table::bucket_at(s.map->oldbuckets, number);
+      if (!hashmap::Tops::load(old).evacuated()) {
+        s.bucket = old;
+        s.check_bucket = s.next_bucket;
+        pins_[4].hold(old);
+      }
+    }
+    if (++s.next_bucket == std::size_t{1} << s.B) {
+      s.next_bucket = 0;
+      s.wrapped = true;
+    }
+    s.i = 0;
+    return true;
+  }
+
+  void step() {
+    using namespace hashmap;
+    IteratorState& s = state_;
+    if (GORT_UNLIKELY((s.map->load_flags() & kWriting) != 0)) {
+      go_fatal("concurrent map iteration and map write");
+    }
+    for (;;) {
+      if (s.bucket == nullptr && !enter_next_bucket()) {
+        s.key = nullptr;
+        return;
+      }
+      const Tops tops = Tops::load(s.bucket).rotated(s.offset);
+      if (GORT_LIKELY(!tops.has_evacuated_cells())) {
+        while (s.i < kCells) {
+          const CellMask live = tops.live().from(s.i);
+          if (!live) break;
+          const std::size_t i = live.first();
+          s.i = static_cast<std::uint8_t>(i + 1);
+          if (take({s.bucket, (i + s.offset) & (kCells - 1)})) return;
+        }
+      } else {
+        while (s.i < kCells) {
+          const std::size_t i = s.i++;
+          if (is_moved(tops[i]) && take_moved({s.bucket, (i + s.offset) & (kCells - 1)})) return;
+        }
+      }
+      s.bucket = Table::overflow(s.bucket);
+      s.i = 0;
+    }
+  }
+
+  bool take(const Cell& cell) {
+    if (GORT_UNLIKELY(state_.check_bucket != hashmap::kNoCheck) && !belongs_here(cell))
+      return false;
+    state_.key = cell.key();
+    state_.elem = cell.elem();
+    return true;
+  }
+
+  /// While walking the old chain of a growth that was under way: will the pair go to the bucket
+  /// that is being visited?
+  bool belongs_here(const Cell& cell) const {
+    const hashmap::IteratorState& s = state_;
+    if (s.map->same_size_growth()) return true;
+    const K& k = *cell.key();
+    if constexpr (!KeyTraits<K>::kReflexive) {
+      if (!KeyTraits<K>::equal(k, k)) {
+        return s.check_bucket >> (s.B - 1) == (hashmap::top_of(cell.bucket, cell.number) & 1U);
+      }
+    }
+    const std::size_t mask = (std::size_t{1} << s.B) - 1;
+    return (Hash{}(k, s.map->hash0) & mask) == s.check_bucket;
+  }
+
+  bool take_moved(const Cell& old) {
+    if (state_.check_bucket != hashmap::kNoCheck && !belongs_here(old)) return false;
+    if constexpr (!KeyTraits<K>::kReflexive) {
+      if (!KeyTraits<K>::equal(*old.key(), *old.key())) return take(old);
+    }
+    const Cell now = Table::find(state_.map, *old.key());
+    if (!now) return false;
+    state_.key = now.key();
+    state_.elem = now.elem();
+    return true;
+  }
+
+  hashmap::IteratorState state_;
+  std::array<hashmap::Pin, 5> pins_;  // map, buckets, both lists, current old bucket
+};
+
+}  // namespace gort

@@ -1,0 +1,248 @@
+#pragma once
+
+// Map<K, V>: Go's bucket map (up to Go 1.23) for C++, in layout, growth, iteration and misuse.
+//
+//     auto m = gort::make_map<long, long>(1000);   // room for 1000 pairs
+//     m[1] = 2;                                    // m[k] += 1 and ++m[k] work on absent keys too
+//     if (long* v = m.find(1)) use(*v);            // valid until the next write to the map
+//     bool was = m.erase(1);
+//     for (auto [k, v] : m) m.erase(k);            // copies; any write is allowed in the loop
+//     auto same = m;                               // one pointer: copies are the same map
+//     m = nullptr;                                 // nil map: empty to readers, a write throws
+//
+// Keys: integers, enums, floats, String, Ref, std::pair and std::array of those, structs with
+// GORT_PLAIN_KEY(); others with a hash of their own. Values: whatever a heap object may hold (see
+// gc/layout.h) that is meaningful as zero bytes; gort::Unit for a set. Neither's destructor ever
+// runs.
+//
+// A map of String keys is also looked up, written and erased with anything that converts to
+// std::string_view; a String is then made only if the key is new.
+//
+// Memory never shrinks: see inspect() and docs/ for where deleted pairs' memory is and what brings
+// it back.
+//
+// Errors: std::bad_alloc leaves the map as it was (erase can throw it too, while the map grows).
+// std::logic_error "assignment to entry in nil map". Two threads writing at once, or one reading or
+// iterating while another writes, is misuse that ends the process if it is noticed.
+//
+// Thread safety: any number of readers, or one writer.
+
+#include <concepts>
+#include <cstddef>
+#include <iterator>
+#include <string_view>
+#include <type_traits>
+#include <utility>
+
+#include <gort/gc/barrier.h>
+#include <gort/gc/root.h>
+#include <gort/hashmap/growth.h>
+#include <gort/hashmap/hash.h>
+#include <gort/hashmap/inspect.h>
+#include <gort/hashmap/iterator.h>
+#include <gort/hashmap/table.h>
+
+namespace gort {
+
+namespace hashmap {
+
+/// Types by which a map of String keys can be addressed without making a String.
+template <class Q, class K>
+concept Lookup = std::is_same_v<K, String> && !std::is_same_v<Q, String> &&
+                 std::is_convertible_v<const Q&, std::string_view>;
+
+}  // namespace hashmap
+
+/// What m[k] gives: assigning to it writes to the map, reading it gives the value or a zero one.
+/// `KeyArgument` is const K&, or std::string_view. Not to be kept: it may refer to a temporary key.
+template <class K, class V, class Hash, class KeyArgument>
+class MapElement {
+  using Table = hashmap::Table<K, V, Hash>;
+
+ public:
+  MapElement(hashmap::Header* map, KeyArgument key) : map_(map), key_(key) {}
+  MapElement(const MapElement&) = default;
+
+  const MapElement& operator=(const V& value) const {
+    *Table::assign(map_, key_, &value) = value;
+    return *this;
+  }
+  const MapElement& operator=(const MapElement& other) const { return *this = V(other); }
+
+  operator V() const {  // NOLINT(google-explicit-constructor)
+    const auto cell = Table::find(map_, key_);
+    return cell ? *cell.elem() : V{};
+  }
+
+  // Compound assignment: an absent key counts from zero.
+  const MapElement& operator++() const { return *this += 1; }
+  const MapElement& operator--() const { return *this -= 1; }
+  template <class U>
+  const MapElement& operator+=(const U& x) const {
+    return update([&x](const V& v) { return v + x; });
+  }
+  template <class U>
+  const MapElement& operator-=(const U& x) const {
+    return update([&x](const V& v) { return v - x; });
+  }
+  template <class U>
+  const MapElement& operator|=(const U& x) const {
+    return update([&x](const V& v) { return v | x; });
+  }
+  template <class U>
+  const MapElement& operator&=(const U& x) const {
+    return update([&x](const V& v) { return v & x; });
+  }
+
+ private:
+  template <class F>
+  const MapElement& update(F&& f) const {
+    V& elem = *Table::assign(map_, key_, nullptr);
+    elem = static_cast<V>(f(elem));
+    return *this;
+  }
+
+  hashmap::Header* map_;
+  KeyArgument key_;
+};
+
+template <class K, class V, class Hash = DefaultHash<K>>
+class Map {
+  using Table = hashmap::Table<K, V, Hash>;
+
+ public:
+  static constexpr bool kGortReference = true;
+  using key_type = K;
+  using mapped_type = V;
+  using hasher = Hash;
+  using iterator = MapIterator<K, V, Hash>;
+
+  constexpr Map() = default;
+  constexpr Map(std::nullptr_t) {}  // NOLINT(google-explicit-constructor)
+  explicit Map(hashmap::Header* header) { gc::init_reference(&header_, header); }
+  Map(const Map& other) : Map(other.header()) {}
+  Map& operator=(const Map& other) {
+    gc::write_reference(&header_, other.header_);
+    return *this;
+  }
+  Map& operator=(std::nullptr_t) { return *this = Map(); }
+  ~Map() = default;
+
+  /// nil maps are equal, and copies of one map.
+  friend bool operator==(const Map& a, const Map& b) { return a.header_ == b.header_; }
+  friend bool operator==(const Map& a, std::nullptr_t) { return a.header_ == nullptr; }
+  explicit operator bool() const { return header_ != nullptr; }
+
+  std::size_t size() const {
+    return header_ == nullptr ? 0 : static_cast<std::size_t>(header()->count);
+  }
+  bool empty() const { return size() == 0; }
+
+  /// The value, or null; valid until the next write to the map.
+  V* find(const K& key) const { return find_value(key); }
+  template <hashmap::Lookup<K> Q>
+  V* find(const Q& key) const {
+    return find_value(std::string_view(key));
+  }
+  /// The value, or a zero one: Go's v := m[k].
+  V get(const K& key) const {
+    const V* value = find(key);
+    return value == nullptr ? V{} : *value;
+  }
+  bool contains(const K& key) const { return find(key) != nullptr; }
+  template <hashmap::Lookup<K> Q>
+  bool contains(const Q& key) const {
+    return find(key) != nullptr;
+  }
+
+  auto operator[](const K& key) const { return MapElement<K, V, Hash, const K&>(header(), key); }
+  template <hashmap::Lookup<K> Q>
+  auto operator[](const Q& key) const {
+    return MapElement<K, V, Hash, std::string_view>(header(), key);
+  }
+
+  /// True if the key is new.
+  bool insert_or_assign(const K& key, const V& value) const { return insert(key, value); }
+  template <hashmap::Lookup<K> Q>
+  bool insert_or_assign(const Q& key, const V& value) const {
+    return insert(std::string_view(key), value);
+  }
+
+  /// True if the key was there.
+  bool erase(const K& key) const { return Table::erase(header(), key); }
+  template <hashmap::Lookup<K> Q>
+  bool erase(const Q& key) const {
+    return Table::erase(header(), std::string_view(key));
+  }
+
+  /// Removes every pair, also those whose keys do not equal themselves. The memory stays.
+  void clear() const {
+    if (header_ != nullptr) hashmap::clear_map(*header(), Table::type());
+  }
+
+  iterator begin() const { return iterator(header()); }
+  std::default_sentinel_t end() const { return {}; }
+
+  hashmap::Header* header() const { return static_cast<hashmap::Header*>(header_); }
+  static const hashmap::MapType& type() { return Table::type(); }
+
+ private:
+  template <class Q>
+  V* find_value(const Q& key) const {
+    const auto cell = Table::find(header(), key);
+    return cell ? cell.elem() : nullptr;
+  }
+  template <class Q>
+  bool insert(const Q& key, const V& value) const {
+    const std::size_t before = size();
+    *Table::assign(header(), key, &value) = value;
+    return size() != before;
+  }
+
+  void* header_ = nullptr;
+};
+
+/// A new map with room for `hint` pairs before it grows (0: small). Throws std::bad_alloc.
+template <class K, class V, class Hash = DefaultHash<K>>
+Map<K, V, Hash> make_map(std::size_t hint = 0) {
+  return Map<K, V, Hash>(hashmap::new_map(hashmap::map_type<K, V, Hash>(), hint));
+}
+
+/// How the map stands, counted by walking over it. Not while another thread writes to it.
+template <class K, class V, class Hash>
+MapStats inspect(const Map<K, V, Hash>& map) {
+  return map == nullptr ? MapStats{} : hashmap::inspect(map.header(), map.type());
+}
+
+/// Keeps a map alive from outside the heap: Root<Map<K, V>> root = make_map<K, V>(); (*root)[k] =
+/// v;
+template <class K, class V, class Hash>
+class Root<Map<K, V, Hash>> {
+  using M = Map<K, V, Hash>;
+
+ public:
+  constexpr Root() = default;
+  constexpr Root(std::nullptr_t) {}              // NOLINT(google-explicit-constructor)
+  Root(const M& map) : header_(map.header()) {}  // NOLINT(google-explicit-constructor)
+  Root& operator=(const M& map) {
+    header_ = map.header();
+    return *this;
+  }
+  Root& operator=(std::nullptr_t) { return *this = M(); }
+
+  M get() const { return M(header_.get()); }
+  operator M() const { return get(); }  // NOLINT(google-explicit-constructor)
+  M operator*() const { return get(); }
+  auto operator->() const {
+    struct Arrow {
+      M map;
+      const M* operator->() const { return &map; }
+    };
+    return Arrow{get()};
+  }
+
+ private:
+  Root<hashmap::Header> header_;
+};
+
+}  // namespace gort

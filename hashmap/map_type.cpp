@@ -1,0 +1,29 @@
+#include <gort/hashmap/map_type.h>
+
+namespace gort::hashmap {
+namespace {
+
+constexpr auto kHeaderReferences = [] {
+  gc::ReferenceBits<sizeof(Header)> out;
+  out.add(offsetof(Header, buckets));
+  out.add(offsetof(Header, oldbuckets));
+  out.add(offsetof(Header, extra_word));
+  return out;
+}();
+
+}  // namespace
+
+MapType::MapType(const BucketShape& bucket_shape, const std::uint64_t* bucket_references,
+                 const char* type_name, HashFunction hash_key, EqualFunction equal_keys)
+    : shape(bucket_shape),
+      name(type_name),
+      hash(hash_key),
+      equal(equal_keys),
+      header_layout(gc::intern_layout(sizeof(Header), kHeaderReferences.bits.data(), type_name,
+                                      gc::LayoutKind::map_header, this)),
+      bucket_layout(shape.pointer_free
+                        ? gc::kNoReferences
+                        : gc::intern_layout(shape.bucket_size, bucket_references, type_name,
+                                            gc::LayoutKind::bucket, this)) {}
+
+}  // namespace gort::hashmap

@@ -1,0 +1,432 @@
+#pragma once
+
+// The frequent half of a map's life: lookup, insert, delete and evacuation, as templates, so that
+// hash, comparison and copying are inlined for the types. The rare half is in growth.h.
+//
+// Every operation hashes the key, takes the chain's first bucket by the low bits of the hash, and
+// compares the tophash bytes of eight cells at once (tophash.h); only keys behind an equal byte are
+// looked at. The chain ends at the first bucket that has a cell marked "nothing behind".
+//
+// While the map grows, a read takes the old chain unless it is evacuated; a write first evacuates
+// the old chain that its key belongs to, and one more.
+//
+// assign() has a fast path for what is most frequent by far (no growth, the key is there or a cell
+// is free) and a slow one for the rest, which alone allocates.
+//
+// Misuse. Writers set a flag in the header and look whether it is set: two writers at once, or a
+// reader beside a writer, are thus found now and then, as in Go. It is no lock.
+
+#include <array>
+#include <concepts>
+#include <cstddef>
+#include <cstdint>
+#include <string_view>
+#include <type_traits>
+
+#include <gort/base/config.h>
+#include <gort/base/fatal.h>
+#include <gort/gc/allocate.h>
+#include <gort/hashmap/growth.h>
+#include <gort/hashmap/header.h>
+#include <gort/hashmap/map_type.h>
+#include <gort/hashmap/pin.h>
+#include <gort/hashmap/rules.h>
+
+namespace gort::hashmap {
+
+/// Go: panic "assignment to entry in nil map".
+[[noreturn]] GORT_API GORT_COLD void throw_nil_map_write();
+
+/// The writing flag, for a scope. finish() on the way out; an exception only takes the flag back.
+class WritingScope {
+ public:
+  explicit WritingScope(Header& map) : map_(&map) { map.add_flags(kWriting); }
+  ~WritingScope() {
+    if (map_ != nullptr) map_->remove_flags(kWriting);
+  }
+  WritingScope(const WritingScope&) = delete;
+  WritingScope& operator=(const WritingScope&) = delete;
+  void finish() {
+    if (GORT_UNLIKELY((map_->load_flags() & kWriting) == 0)) go_fatal("concurrent map writes");
+    map_->remove_flags(kWriting);
+    map_ = nullptr;
+  }
+
+ private:
+  Header* map_;
+};
+
+/// Holds what an object that is not in the heap refers to; nothing if `object` is null.
+template <class T>
+class PinnedReferences {
+  static constexpr std::size_t kCount = [] {
+    const auto& words = gc::kReferenceBits<T>.bits;
+    return bits::count_range(words.data(), 0, sizeof(T) / kWordSize);
+  }();
+
+ public:
+  explicit PinnedReferences(const T* object) {
+    if (object == nullptr) return;
+    std::size_t n = 0;
+    for (std::size_t w = 0; n < kCount; ++w) {
+      if (!bits::test(gc::kReferenceBits<T>.bits.data(), w)) continue;
+      pins_[n++].hold(reinterpret_cast<void* const*>(object)[w]);
+    }
+  }
+
+ private:
+  std::array<Pin, kCount> pins_;
+};
+
+template <class K, class V, class Hash>
+struct Table {
+  static constexpr BucketShape kS = kShape<K, V>;
+  using Traits = KeyTraits<K>;
+
+  /// Where a pair is; bucket == null: nowhere.
+  struct Cell {
+    char* bucket = nullptr;
+    std::size_t number = 0;
+    explicit operator bool() const { return bucket != nullptr; }
+    K* key() const { return Slot<K>::object(key_slot()); }
+    V* elem() const { return Slot<V>::object(elem_slot()); }
+    char* key_slot() const { return bucket + kDataOffset + number * kS.key_slot; }
+    char* elem_slot() const { return bucket + kS.elem_offset() + number * kS.elem_slot; }
+  };
+
+  static char* bucket_at(void* array, std::size_t number) {
+    return static_cast<char*>(array) + number * kS.bucket_size;
+  }
+  static char* overflow(const char* bucket) { return overflow_of(bucket, kS.bucket_size); }
+  static const MapType& type() { return map_type<K, V, Hash>(); }
+
+  /// The chain that a reader of this hash must look at.
+  static char* chain_to_read(const Header& map, std::uint64_t hash) {
+    char* const chain = bucket_at(map.buckets, hash & map.mask());
+    if (GORT_LIKELY(!map.growing())) return chain;
+    char* const old = bucket_at(map.oldbuckets, hash & (map.old_bucket_count() - 1));
+    return Tops::load(old).evacuated() ? chain : old;
+  }
+
+  static void check_readable(const Header& map) {
+    if (GORT_UNLIKELY((map.load_flags() & kWriting) != 0)) {
+      go_fatal("concurrent map read and map write");
+    }
+  }
+  static void check_writable(const Header& map) {
+    if (GORT_UNLIKELY((map.load_flags() & kWriting) != 0)) go_fatal("concurrent map writes");
+  }
+
+  // --- lookup
+  // --------------------------------------------------------------------------------------
+
+  template <class Q>
+  GORT_ALWAYS_INLINE static Cell find(const Header* map, const Q& key) {
+    if (GORT_UNLIKELY(map == nullptr || map->count == 0)) return {};
+    check_readable(*map);
+    const std::uint64_t hash = Hash{}(key, map->hash0);
+    return find_in_chain(chain_to_read(*map, hash), key, hash);
+  }
+
+  template <class Q>
+  GORT_ALWAYS_INLINE static Cell find_in_chain(char* bucket, const Q& key, std::uint64_t hash) {
+    const std::uint64_t pattern = Tops::repeat(tophash(hash));
+    for (;;) {
+      const Tops tops = Tops::load(bucket);
+      for (CellMask hits = tops.match(pattern); hits; hits.drop_first()) {
+        const Cell cell{bucket, hits.first()};
+        if (GORT_LIKELY(Traits::equal(*cell.key(), key))) return cell;
+      }
+      if (GORT_LIKELY(tops.ends_chain())) return {};
+      bucket = overflow(bucket);
+      if (bucket == nullptr) return {};
+    }
+  }
+
+  // --- insert
+  // --------------------------------------------------------------------------------------
+
+  /// The value of the key's pair; a zero one if the pair is new. `value` is what the caller will
+  /// store there: it is kept alive meanwhile. `key` is a K, or something equal to one from which a
+  /// K can be made.
+  template <class Q>
+  GORT_ALWAYS_INLINE static V* assign(Header* map, const Q& key, const V* value) {
+    if (GORT_UNLIKELY(map == nullptr)) throw_nil_map_write();
+    check_writable(*map);
+    const std::uint64_t hash = Hash{}(key, map->hash0);
+    WritingScope writing(*map);
+    V* elem = nullptr;
+    if (GORT_LIKELY(!map->growing() && map->buckets != nullptr)) {
+      const Search found = search(bucket_at(map->buckets, hash & map->mask()), key, hash);
+      if (found.present) {
+        elem = overwrite(found.cell, key);
+      } else if constexpr (!kIndirect<K> && !kIndirect<V> && std::is_same_v<K, Q>) {
+        if (GORT_LIKELY(found.cell && !must_grow(*map))) elem = fill(*map, found.cell, key, hash);
+      }
+    }
+    if (GORT_UNLIKELY(elem == nullptr)) elem = assign_slowly(*map, key, hash, value);
+    writing.finish();
+    return elem;
+  }
+
+  // --- delete
+  // --------------------------------------------------------------------------------------
+
+  template <class Q>
+  GORT_ALWAYS_INLINE static bool erase(Header* map, const Q& key) {
+    if (GORT_UNLIKELY(map == nullptr || map->count == 0)) return false;
+    check_writable(*map);
+    const std::uint64_t hash = Hash{}(key, map->hash0);
+    WritingScope writing(*map);
+    const std::size_t number = hash & map->mask();
+    if (GORT_UNLIKELY(map->growing())) grow_work_pinned(*map, number, key);
+    char* const chain = bucket_at(map->buckets, number);
+    const Cell cell = find_in_chain(chain, key, hash);
+    if (cell) {
+      clear_key(cell.key_slot());
+      Slot<V>::clear(cell.elem_slot());
+      mark_empty(chain, cell);
+      if (--map->count == 0) map->hash0 = static_cast<std::uint32_t>(random_bits());
+    }
+    writing.finish();
+    return static_cast<bool>(cell);
+  }
+
+  // --- growth
+  // --------------------------------------------------------------------------------------
+
+  /// What every write to a growing map does: moves the chain it is about to use, and one more.
+  static void grow_work(Header& map, std::size_t bucket) {
+    evacuate(map, bucket & (map.old_bucket_count() - 1));
+    if (map.growing()) evacuate(map, map.nevacuate);
+  }
+
+  template <class Q>
+  GORT_NOINLINE static void grow_work_pinned(Header& map, std::size_t bucket, const Q& key) {
+    if constexpr (std::is_same_v<K, Q>) {
+      const PinnedReferences<K> pinned_key(&key);
+      grow_work(map, bucket);
+    } else {
+      grow_work(map, bucket);
+    }
+  }
+
+  static void evacuate(Header& map, std::size_t number) {
+    char* const old = bucket_at(map.oldbuckets, number);
+    if (!Tops::load(old).evacuated()) {
+      if (GORT_LIKELY(overflow(old) == nullptr)) {
+        move_chain(map, number, old);
+      } else {
+        EvacuationUndo undo(map, type(), number);
+        move_chain(map, number, old);
+        undo.commit();
+      }
+      // The copies must not keep alive what is deleted from the new chain. Iterators may need them.
+      if (!kS.pointer_free && (map.load_flags() & kOldIterator) == 0) {
+        gc::clear_references(old + kDataOffset, kS.bucket_size - kDataOffset);
+      }
+    }
+    if (number == map.nevacuate) advance_evacuation_mark(map, type());
+  }
+
+ private:
+  struct Search {
+    Cell cell;   ///< of the key if present, else the first free one, if there is any
+    char* last;  ///< last bucket of the chain, if no cell is free
+    bool present;
+  };
+
+  template <class Q>
+  GORT_ALWAYS_INLINE static Search search(char* bucket, const Q& key, std::uint64_t hash) {
+    const std::uint64_t pattern = Tops::repeat(tophash(hash));
+    Cell free;
+    for (;;) {
+      const Tops tops = Tops::load(bucket);
+      for (CellMask hits = tops.match(pattern); hits; hits.drop_first()) {
+        const Cell cell{bucket, hits.first()};
+        if (GORT_LIKELY(Traits::equal(*cell.key(), key))) return {cell, bucket, true};
+      }
+      if (!free) {
+        if (const CellMask empty = tops.empty()) free = {bucket, empty.first()};
+      }
+      if (GORT_LIKELY(tops.ends_chain())) return {free, bucket, false};
+      char* const next = overflow(bucket);
+      if (next == nullptr) return {free, bucket, false};
+      bucket = next;
+    }
+  }
+
+  static bool must_grow(const Header& map) {
+    return static_cast<std::size_t>(map.count) + 1 > load_limit(map.B) ||
+           too_many_overflow_buckets(map.noverflow, map.B);
+  }
+
+  template <class Q>
+  static V* overwrite(const Cell& cell, const Q& key) {
+    if constexpr (Traits::kNeedsUpdate && std::is_same_v<K, Q>) *cell.key() = key;
+    return cell.elem();
+  }
+
+  /// Puts the key into a free cell; the value's slot is zero.
+  static V* fill(Header& map, const Cell& cell, const K& key, std::uint64_t hash) {
+    Slot<K>::construct(cell.key_slot(), key);
+    top_of(cell.bucket, cell.number) = tophash(hash);
+    ++map.count;
+    return cell.elem();
+  }
+
+  template <class Q>
+  GORT_NOINLINE static V* assign_slowly(Header& map, const Q& key, std::uint64_t hash,
+                                        const V* value) {
+    const PinnedReferences<V> pinned_value(value);
+    if constexpr (std::is_same_v<K, Q>) {
+      const PinnedReferences<K> pinned_key(&key);
+      return assign_growing(map, key, hash);
+    } else {
+      return assign_growing(map, key, hash);
+    }
+  }
+
+  template <class Q>
+  static V* assign_growing(Header& map, const Q& key, std::uint64_t hash) {
+    if (map.buckets == nullptr) add_first_bucket(map, type());
+    for (;;) {
+      const std::size_t number = hash & map.mask();
+      if (map.growing()) grow_work(map, number);
+      const Search found = search(bucket_at(map.buckets, number), key, hash);
+      if (found.present) return overwrite(found.cell, key);
+      if (!map.growing() && must_grow(map)) {
+        start_growth(map, type());
+        continue;
+      }
+      if constexpr (std::is_same_v<K, Q>) {
+        return add_pair(map, found, key, hash);
+      } else {
+        const K stored(key);
+        const PinnedReferences<K> pinned_key(&stored);
+        return add_pair(map, found, stored, hash);
+      }
+    }
+  }
+
+  /// Everything that can fail comes first.
+  static V* add_pair(Header& map, const Search& found, const K& key, std::uint64_t hash) {
+    [[maybe_unused]] void* key_object = nullptr;
+    [[maybe_unused]] void* elem_object = nullptr;
+    Pin key_pin;
+    Pin elem_pin;
+    if constexpr (kIndirect<K>) {
+      key_pin.reserve();
+      key_object = gc::allocate_object<K>();
+      key_pin.hold(key_object);
+    }
+    if constexpr (kIndirect<V>) {
+      elem_pin.reserve();
+      elem_object = gc::allocate_object<V>();
+      elem_pin.hold(elem_object);
+    }
+    Cell cell = found.cell;
+    if (!cell) cell = {add_overflow_bucket(map, type(), found.last), 0};
+    if constexpr (kIndirect<V>) gc::write_reference(&Slot<V>::word(cell.elem_slot()), elem_object);
+    if constexpr (kIndirect<K>) {
+      ::new (key_object) K(key);
+      gc::write_reference(&Slot<K>::word(cell.key_slot()), key_object);
+      top_of(cell.bucket, cell.number) = tophash(hash);
+      ++map.count;
+      return cell.elem();
+    } else {
+      return fill(map, cell, key, hash);
+    }
+  }
+
+  /// A deleted key stays where it is, as in Go, unless it holds references. Of a string only the
+  /// reference goes (Go's faststr maps; with large values the whole string).
+  static void clear_key(char* slot) {
+    if constexpr (std::is_same_v<K, String> && !kIndirect<V>) {
+      gc::write_reference(&Slot<K>::word(slot), nullptr);
+    } else if constexpr (kSlotHasReferences<K>) {
+      Slot<K>::clear(slot);
+    }
+  }
+
+  /// The cell becomes empty. If nothing is behind it, it says so, and so do the empty cells right
+  /// before it, back over the buckets of the chain.
+  static void mark_empty(char* chain, Cell cell) {
+    char* bucket = cell.bucket;
+    std::size_t i = cell.number;
+    top_of(bucket, i) = kEmptyOne;
+    if (i + 1 < kCells) {
+      if (top_of(bucket, i + 1) != kEmptyRest) return;
+    } else {
+      char* const next = overflow(bucket);
+      if (next != nullptr && top_of(next, 0) != kEmptyRest) return;
+    }
+    for (;;) {
+      top_of(bucket, i) = kEmptyRest;
+      if (i > 0) {
+        --i;
+      } else {
+        if (bucket == chain) return;
+        char* before = chain;
+        while (overflow(before) != bucket) before = overflow(before);
+        bucket = before;
+        i = kCells - 1;
+      }
+      if (top_of(bucket, i) != kEmptyOne) return;
+    }
+  }
+
+  struct Destination {
+    char* bucket;
+    std::size_t used;
+  };
+
+  /// Moves the pairs of one old chain, in order, to the chain of the same number and, if the map
+  /// doubles, the one in the upper half. Holes close up.
+  static void move_chain(Header& map, std::size_t number, char* old) {
+    const bool same_size = map.same_size_growth();
+    const std::size_t split = map.old_bucket_count();
+    Destination to[2] = {{bucket_at(map.buckets, number), 0}, {nullptr, 0}};
+    if (!same_size) to[1] = {bucket_at(map.buckets, number + split), 0};
+    for (char* bucket = old; bucket != nullptr; bucket = overflow(bucket)) {
+      const Tops tops = Tops::load(bucket);
+      if (GORT_UNLIKELY(tops.has_evacuated_cells())) go_fatal("bad map state");
+      std::uint64_t moved = Tops::repeat(kEvacuatedEmpty);
+      for (CellMask live = tops.live(); live; live.drop_first()) {
+        const Cell from{bucket, live.first()};
+        std::uint8_t top = tops[from.number];
+        const bool upper = !same_size && goes_up(map, *from.key(), split, top);
+        const std::uint64_t state = upper ? kEvacuatedY : kEvacuatedX;
+        moved ^= (kEvacuatedEmpty ^ state) << (from.number * 8);
+        move_pair(map, from, to[upper ? 1 : 0], top);
+      }
+      Tops(moved).store(bucket);
+    }
+  }
+
+  /// A key that does not equal itself (NaN) has no hash to go by; while an iterator may look at the
+  /// chain, its tophash decides, and it gets a new one (so that its moves stay random).
+  static bool goes_up(const Header& map, const K& key, std::size_t split, std::uint8_t& top) {
+    const std::uint64_t hash = Hash{}(key, map.hash0);
+    if constexpr (!Traits::kReflexive) {
+      if ((map.load_flags() & kIterator) != 0 && !Traits::equal(key, key)) {
+        const bool upper = (top & 1) != 0;
+        top = tophash(hash);
+        return upper;
+      }
+    }
+    return (hash & split) != 0;
+  }
+
+  static void move_pair(Header& map, const Cell& from, Destination& to, std::uint8_t top) {
+    if (GORT_UNLIKELY(to.used == kCells)) {
+      to = {add_overflow_bucket(map, type(), to.bucket), 0};
+    }
+    const Cell into{to.bucket, to.used++};
+    top_of(into.bucket, into.number) = top;
+    Slot<K>::copy(into.key_slot(), from.key_slot());
+    Slot<V>::copy(into.elem_slot(), from.elem_slot());
+  }
+};
+
+}  // namespace gort::hashmap
