@@ -3,29 +3,31 @@
 // Arenas and the way from an address to its span.
 //
 // The heap lies in one window of address space, [window.base, window.base + kWindowSize). Arenas of
-// 64 MiB are reserved in it one after another as the heap grows; a place in the window where somebody
-// else's mapping lies is skipped. So the arena of an address is a shift and one load from a table of
-// 65,536 pointers (in .bss: untouched parts of it take no memory), and its span one more load from
-// the arena's page table:
+// 64 MiB are reserved in it one after another as the heap grows; a place in the window where
+// somebody else's mapping lies is skipped. So the arena of an address is a shift and one load from
+// a table of 65,536 pointers (in .bss: untouched parts of it take no memory), and its span one more
+// load from the arena's page table:
 //
 //     span_of(p) == arenas[(p - base) >> 26]->spans[((p - base) >> 13) & 8191]
 //
 // The window itself is no mapping. Its base is chosen at the first growth: the first of Go's hints,
-// 0x00c0_0000_0000 + i * 2^40, where an arena can be reserved; else below an address of the kernel's
-// choice. Only arenas count against the process's limit on address space.
+// 0x00c0_0000_0000 + i * 2^40, where an arena can be reserved; else below an address of the
+// kernel's choice. Only arenas count against the process's limit on address space.
 //
-// An arena's memory is prepared from its start, in chunks of 4 MiB; pages at or above `prepared` are
-// reserved address space. Only the last arena has such pages. Every prepared page is in one state:
+// An arena's memory is prepared from its start, in chunks of 4 MiB; pages at or above `prepared`
+// are reserved address space. Only the last arena has such pages. Every prepared page is in one
+// state:
 //     used bit   returned bit
-//        1            0        part of a span, or in a thread's page cache, or just being given back
+//        1            0        in a span, or in a thread's page cache, or just being given back
 //        0            0        idle, resident
-//        0            1        idle, nothing behind it: never used, or given back. Reads as zero
+//        0            1        idle, nothing behind it: never used, or given back; reads as zero
 // (1, 1) does not occur: allocation clears the returned bit. A returned page that has never been
 // used has its `fresh` bit set as well:
 //     fresh is a subset of returned is a subset of not used
 //
-// Guards. `spans` entries are written by the page's owner and read by anybody (release, acquire), the
-// table of arenas likewise (an arena goes away at shutdown only). Everything else: the heap lock.
+// Guards. `spans` entries are written by the page's owner and read by anybody (release, acquire),
+// the table of arenas likewise (an arena goes away at shutdown only). Everything else: the heap
+// lock.
 
 #include <cstddef>
 #include <cstdint>
@@ -37,8 +39,8 @@
 
 namespace gort::alloc {
 
-/// The span that a page belongs to. Not an Atomic: an arena's record is a zeroed block whose untouched
-/// parts take no memory, so nothing in it may need a constructor to run.
+/// The span that a page belongs to. Not an Atomic: an arena's record is a zeroed block whose
+/// untouched parts take no memory, so nothing in it may need a constructor to run.
 class PageOwner {
  public:
   Span* load_acquire() { return AtomicRef(span_).load_acquire(); }
@@ -55,7 +57,7 @@ struct Arena {
   std::uint64_t used[kArenaPages / 64];
   std::uint64_t returned[kArenaPages / 64];
   std::uint64_t fresh[kArenaPages / 64];
-  Arena* next;                    ///< while a growth has not published it yet
+  Arena* next;                   ///< while a growth has not published it yet
   PageOwner spans[kArenaPages];  ///< null where the page belongs to no span
 };
 
@@ -87,7 +89,7 @@ inline Arena* arena_of(std::uintptr_t address) {
   return offset >= kWindowSize ? nullptr : arenas[offset >> kArenaShift].load_acquire();
 }
 
-// --- growth: for the page allocator alone, with the heap lock held ----------------------------------
+// --- growth: for the page allocator alone, with the heap lock held -------------------------------
 
 /// What to settle before the first growth. Written by nobody once the heap has started.
 struct WindowOptions {
@@ -96,9 +98,7 @@ struct WindowOptions {
 };
 extern WindowOptions window_options;
 
-inline std::uintptr_t place_address(std::size_t place) {
-  return window.base + place * kArenaSize;
-}
+inline std::uintptr_t place_address(std::size_t place) { return window.base + place * kArenaSize; }
 
 /// Chooses window.base. False if the system gives no address space at all.
 bool choose_window();
@@ -122,8 +122,8 @@ void discard_arenas(Arena* first);
 /// Makes them visible to span_of and everybody else.
 void publish_arenas(Arena* first);
 
-/// Gives back every arena's address space and record and forgets the window. Nobody may use the heap
-/// any more, or hold an address in it.
+/// Gives back every arena's address space and record and forgets the window. Nobody may use the
+/// heap any more, or hold an address in it.
 void release_arenas();
 
 }  // namespace gort::alloc

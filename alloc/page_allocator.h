@@ -1,7 +1,7 @@
 #pragma once
 
-// The page allocator: hands out runs of consecutive 8 KiB pages, takes them back, and gives idle ones
-// back to the operating system.
+// The page allocator: hands out runs of consecutive 8 KiB pages, takes them back, and gives idle
+// ones back to the operating system.
 //
 //            grow                  allocate, fill
 //   reserved ------> idle,returned ------------> used       (os: reserved -> prepared -> ready)
@@ -13,10 +13,10 @@
 //
 // First fit by address: an allocation takes the lowest run that is long enough, so the heap stays
 // packed towards low addresses and the scavenger finds what is idle for long at the high ones. The
-// states are bits in the arenas (arena.h); the tree of summaries finds runs (page_summary.h); its cost
-// does not depend on the heap's size. When nothing fits, the heap grows in whole chunks of 4 MiB. Fresh
-// chunks count as returned: nothing is behind them, and that is why the heap's limit and the
-// scavenger's goal need not know about growth.
+// states are bits in the arenas (arena.h); the tree of summaries finds runs (page_summary.h); its
+// cost does not depend on the heap's size. When nothing fits, the heap grows in whole chunks of 4
+// MiB. Fresh chunks count as returned: nothing is behind them, and that is why the heap's limit and
+// the scavenger's goal need not know about growth.
 //
 // Equations, between any two steps that hold the lock, and checked against the bitmaps by check():
 //     reserved() + returned() + idle() + used() == arenas * kArenaSize
@@ -24,24 +24,25 @@
 //     os prepared == returned() + returned pages in page caches
 //     after scavenge_all() without a refusal: idle() == idle_too_small()
 //
-// Pages of the operating system may be larger than ours (64 KiB). Then only whole ones are given back,
-// and when one of ours is taken out of a returned one, all of that one counts as resident again: so
-// returned() never claims more than the system really has.
+// Pages of the operating system may be larger than ours (64 KiB). Then only whole ones are given
+// back, and when one of ours is taken out of a returned one, all of that one counts as resident
+// again: so returned() never claims more than the system really has.
 //
-// The scavenger works in steps, so that others can allocate while the system unmaps: under the lock it
-// takes a run of idle pages out (they look used, but still count as idle()), then drops it without
-// the lock, then puts it back under the lock. It looks only at chunks in an index, which holds every
-// chunk that can have something to give back, so a heap that is mostly returned costs it nothing.
-// As in Go it starts at the highest address and does not break up a whole idle huge page (2 MiB).
+// The scavenger works in steps, so that others can allocate while the system unmaps: under the lock
+// it takes a run of idle pages out (they look used, but still count as idle()), then drops it
+// without the lock, then puts it back under the lock. It looks only at chunks in an index, which
+// holds every chunk that can have something to give back, so a heap that is mostly returned costs
+// it nothing. As in Go it starts at the highest address and does not break up a whole idle huge
+// page (2 MiB).
 //
-// Refusals of the operating system: allocate and fill return nothing and have changed nothing (but may
-// have prepared memory, which is then free); a run that could not be given back stays idle.
+// Refusals of the operating system: allocate and fill return nothing and have changed nothing (but
+// may have prepared memory, which is then free); a run that could not be given back stays idle.
 //
 // There is one page allocator a process: its arenas, tree and index stand in .bss.
 //
 // Guards: everything is guarded by `lock`, which the caller takes, so that it can do several things
-// under one acquisition; only the scavenging functions take it themselves. The byte counts may be read
-// at any time; together they are exact with the lock held.
+// under one acquisition; only the scavenging functions take it themselves. The byte counts may be
+// read at any time; together they are exact with the lock held.
 
 #include <cstddef>
 #include <cstdint>
@@ -60,16 +61,17 @@ class PageAllocator {
 
   mutable Lock lock{LockRank::heap};
 
-  /// The first run of `count` (> 0) pages, growing the heap if there is none; empty if the operating
-  /// system refuses or the window is full. `alignment_pages` is a power of two up to kArenaPages: if
-  /// the first fit is not aligned, the run is taken at the first aligned place inside the first run
-  /// of count + alignment_pages - 1 pages.
+  /// The first run of `count` (> 0) pages, growing the heap if there is none; empty if the
+  /// operating system refuses or the window is full. `alignment_pages` is a power of two up to
+  /// kArenaPages: if the first fit is not aligned, the run is taken at the first aligned place
+  /// inside the first run of count + alignment_pages - 1 pages.
   PageRun allocate(Pages count, std::size_t alignment_pages = 1) GORT_REQUIRES(lock);
   /// Takes back any part of what was allocated.
   void free(std::uintptr_t start, Pages count) GORT_REQUIRES(lock);
 
-  /// Fills an empty cache with all free pages of the first aligned block of 64 that has any, growing
-  /// the heap if there is none. False, and the cache is still empty, if the operating system refuses.
+  /// Fills an empty cache with all free pages of the first aligned block of 64 that has any,
+  /// growing the heap if there is none. False, and the cache is still empty, if the operating
+  /// system refuses.
   bool fill(PageCache& cache) GORT_REQUIRES(lock);
   /// Takes back what is left in the cache, which is empty afterwards.
   void flush(PageCache& cache) GORT_REQUIRES(lock);
@@ -90,8 +92,8 @@ class PageAllocator {
   /// Recomputes the summaries and counts from the bitmaps and aborts if anything differs.
   void check() const GORT_REQUIRES(lock);
 
-  /// Gives all address space back, whatever is in it, as if the heap had never started. Nobody may use
-  /// the heap any more, hold an address in it or pages in a cache, or be scavenging.
+  /// Gives all address space back, whatever is in it, as if the heap had never started. Nobody may
+  /// use the heap any more, hold an address in it or pages in a cache, or be scavenging.
   void release_everything() GORT_REQUIRES(lock);
 
  private:
@@ -117,14 +119,15 @@ class PageAllocator {
   void finish_candidate(Candidate run, bool given_back) GORT_REQUIRES(lock);
 
   std::size_t lowest_free_ GORT_GUARDED_BY(lock) = 0;  ///< no page below is free
-  std::size_t index_page_size_ GORT_GUARDED_BY(lock) = 0;  ///< what the scavenger's index is true for
+  /// The size of the system's pages that the scavenger's index is right for.
+  std::size_t index_page_size_ GORT_GUARDED_BY(lock) = 0;
 
   // Guard: written under the lock.
   Atomic<std::size_t> reserved_{0};
   Atomic<std::size_t> returned_{0};
   Atomic<std::size_t> idle_{0};
   Atomic<std::size_t> used_{0};
-  Atomic<std::size_t> scavenging_{0};  ///< of idle_: taken out by a scavenger, their used bits are set
+  Atomic<std::size_t> scavenging_{0};  ///< of idle_: taken out by a scavenger, used bits set
 };
 
 }  // namespace gort::alloc

@@ -1,7 +1,7 @@
 #pragma once
 
-// A thread's own supply of pages: up to 64 pages of one aligned block, taken from the page allocator
-// in one go, so that small spans can be made without a lock (Go's pageCache).
+// A thread's own supply of pages: up to 64 pages of one aligned block, taken from the page
+// allocator in one go, so that small spans can be made without a lock (Go's pageCache).
 //
 //     free bit  returned bit  fresh bit
 //         0          0            0       not ours, or allocated from here

@@ -8,19 +8,19 @@
 //     bytes     8 GiB    2 GiB  256 MiB   32 MiB   4 MiB
 //     entries     512     2048    16384   131072    2^20
 //
-// A level-4 entry is computed from its chunk's 512 used bits, every other entry from its children (8
-// of them, one cache line; 4 below the root). Entries are exact after every update:
+// A level-4 entry is computed from its chunk's 512 used bits, every other entry from its children
+// (8 of them, one cache line; 4 below the root). Entries are exact after every update:
 //     start <= max, end <= max, max <= pages of the entry
 //     start == pages  iff  end == pages  iff  max == pages            (all free)
-// An entry of zero means that nothing is free there; address space that the heap has not reached yet
-// looks just like that, so the arrays are .bss and their untouched parts cost nothing.
+// An entry of zero means that nothing is free there; address space that the heap has not reached
+// yet looks just like that, so the arrays are .bss and their untouched parts cost nothing.
 //
 // Finding the first run of n pages goes down from the root. At each level the entries are walked in
-// order of address, carrying the length of the free run that ends where the next entry begins: either
-// that run and the entry's start make n pages, and the address is known, or the entry's max is n or
-// more, and the search goes on inside it. So the lowest fit is found in at most 8 steps a level, and
-// runs longer than a root entry are found as well, as sums over root entries. The root is walked from
-// the entry of the lowest free page (8 GiB a step).
+// order of address, carrying the length of the free run that ends where the next entry begins:
+// either that run and the entry's start make n pages, and the address is known, or the entry's max
+// is n or more, and the search goes on inside it. So the lowest fit is found in at most 8 steps a
+// level, and runs longer than a root entry are found as well, as sums over root entries. The root
+// is walked from the entry of the lowest free page (8 GiB a step).
 //
 // This is the page allocator of Go 1.14 (Knyszek, Clements, "Scaling the Go page allocator", Go
 // proposal 35112). Go's root entries cover 16 GiB and need a special bit for "all free"; with 8 GiB
@@ -47,8 +47,8 @@ class PageSummary {
  public:
   static constexpr unsigned kFieldBits = 21;
 
-  /// Uninitialised; PageSummary{} is zero. (A tree has over a million entries, too many for a compiler
-  /// to initialise one by one.)
+  /// Uninitialised; PageSummary{} is zero. (A tree has over a million entries, too many for a
+  /// compiler to initialise one by one.)
   PageSummary() = default;
   constexpr PageSummary(std::size_t start, std::size_t max, std::size_t end)
       : word_(start | max << kFieldBits | end << 2 * kFieldBits) {}
@@ -66,15 +66,15 @@ class PageSummary {
 
 /// The summary of `count` neighbours of `pages_each` pages.
 inline PageSummary merge(const PageSummary* children, std::size_t count, std::size_t pages_each) {
-  std::size_t start = 0;
   std::size_t max = 0;
   std::size_t run = 0;  // free pages right before the child
   for (std::size_t i = 0; i < count; ++i) {
     const PageSummary child = children[i];
-    if (start == i * pages_each) start += child.start();
     max = std::max({max, run + child.start(), child.max()});
     run = child.start() == pages_each ? run + pages_each : child.end();
   }
+  std::size_t start = children[0].start();
+  for (std::size_t i = 1; i < count && start == i * pages_each; ++i) start += children[i].start();
   return {start, max, run};
 }
 
@@ -89,6 +89,34 @@ constexpr std::uint64_t runs_of(std::uint64_t word, std::size_t n) {
     have += step;
   }
   return word;
+}
+
+/// The longest run of free pages that lies inside one word of a chunk's used bits, or `least` if
+/// that is more. All words are worked on together, without a branch between them.
+inline std::size_t longest_inside_words(const std::uint64_t* used, std::size_t least) {
+  std::uint64_t runs[kChunkWords];  // a bit where a run of `length` free pages begins
+  std::uint64_t any = 0;
+  for (std::size_t w = 0; w < kChunkWords; ++w) any |= runs[w] = ~used[w];
+  if (any == 0) return least;
+  std::size_t length = 1;
+  // Keeps only the runs that are `step` (at most `length`) pages longer, if there are any.
+  auto lengthen = [&](std::size_t step) {
+    std::uint64_t longer[kChunkWords];
+    any = 0;
+    for (std::size_t w = 0; w < kChunkWords; ++w) any |= longer[w] = runs[w] & runs[w] >> step;
+    if (any == 0) return false;
+    for (std::size_t w = 0; w < kChunkWords; ++w) runs[w] = longer[w];
+    length += step;
+    return true;
+  };
+  // Mostly the longest run lies across a word's end, and none inside a word is longer.
+  while (length <= least) {
+    if (!lengthen(std::min(length, least + 1 - length))) return least;
+  }
+  while (length < bits::kWordBits && lengthen(length)) {
+  }
+  for (std::size_t step = std::bit_ceil(length) / 2; step > 0; step /= 2) lengthen(step);
+  return length;
 }
 
 /// The summary of a chunk's used bits (kChunkWords words).
@@ -109,11 +137,7 @@ inline PageSummary summarize_chunk(const std::uint64_t* used) {
   }
   if (start == kUnset) return {kChunkPages, kChunkPages, kChunkPages};
   max = std::max(max, run);
-  // Runs that lie inside one word: at most 62 pages, so they matter only while max is small.
-  for (std::size_t w = 0; w < kChunkWords && max < bits::kWordBits - 2; ++w) {
-    std::uint64_t longer = runs_of(~used[w], max + 1);
-    for (; longer != 0; longer &= longer << 1) ++max;
-  }
+  if (max < bits::kWordBits - 2) max = longest_inside_words(used, max);
   return {start, max, run};
 }
 
@@ -153,7 +177,8 @@ inline constexpr auto kTreeFirst = [] {
 }();
 }  // namespace detail
 
-/// The tree over the whole window. To be put in static storage, where it begins as all zero. Page and chunk numbers count from the window's base.
+/// The tree over the whole window. To be put in static storage, where it begins as all zero. Page
+/// and chunk numbers count from the window's base.
 class PageTree {
  public:
   static constexpr std::size_t kLevels = detail::kTreeShift.size();
@@ -172,27 +197,40 @@ class PageTree {
   PageSummary chunk(std::size_t chunk) const { return entries_[kFirst[kLevels - 1] + chunk]; }
   PageSummary entry(std::size_t level, std::size_t i) const { return entries_[kFirst[level] + i]; }
 
-  /// Sets a chunk's entry. Those above it are out of date until `update`.
-  void set_chunk(std::size_t chunk, PageSummary summary) {
+  /// Sets a chunk's entry and brings those above it up to date.
+  void set(std::size_t chunk, PageSummary now) {
+    std::size_t i = chunk;
+    for (std::size_t level = kLevels - 1;; --level) {
+      PageSummary& entry = entries_[kFirst[level] + i];
+      const PageSummary before = entry;
+      if (now == before) return;
+      entry = now;
+      if (level == 0) return;
+      i >>= fan_shift(level - 1);
+      // As long as the ends are the same, only the parent's max can change, and only if the child's
+      // was or becomes the longest.
+      const std::size_t longest = entries_[kFirst[level - 1] + i].max();
+      if (now.start() == before.start() && now.end() == before.end() && before.max() < longest &&
+          now.max() <= longest) {
+        return;
+      }
+      now = merge_children(level - 1, i);
+    }
+  }
+
+  /// Sets a chunk's entry alone. Those above it are out of date until `update`.
+  void set_only(std::size_t chunk, PageSummary summary) {
     entries_[kFirst[kLevels - 1] + chunk] = summary;
   }
 
   /// Recomputes everything above the chunks [first, last], which have been set.
   void update(std::size_t first, std::size_t last) {
     for (std::size_t level = kLevels - 1; level-- > 0;) {
-      const std::size_t fan_shift = kShift[level] - kShift[level + 1];
-      first >>= fan_shift;
-      last >>= fan_shift;
-      bool changed = false;
+      first >>= fan_shift(level);
+      last >>= fan_shift(level);
       for (std::size_t i = first; i <= last; ++i) {
-        const PageSummary now = merge(&entries_[kFirst[level + 1] + (i << fan_shift)],
-                                      std::size_t{1} << fan_shift,
-                                      std::size_t{1} << kShift[level + 1]);
-        PageSummary& entry = entries_[kFirst[level] + i];
-        changed |= entry != now;
-        entry = now;
+        entries_[kFirst[level] + i] = merge_children(level, i);
       }
-      if (!changed) return;
     }
   }
 
@@ -231,20 +269,16 @@ class PageTree {
         found.inside_chunk = true;
         return found;
       }
-      const std::size_t fan_shift = shift - kShift[level + 1];
-      first = i << fan_shift;
-      end = (i + 1) << fan_shift;
+      first = i << fan_shift(level);
+      end = (i + 1) << fan_shift(level);
     }
   }
 
   /// Aborts if an entry above the chunks [0, limit) is not what its children say.
   void check(std::size_t limit) const {
     for (std::size_t level = 0; level + 1 < kLevels; ++level) {
-      const std::size_t fan_shift = kShift[level] - kShift[level + 1];
       for (std::size_t i = 0; i << (kShift[level] - kShift[kLevels - 1]) < limit; ++i) {
-        const PageSummary expected = merge(&entries_[kFirst[level + 1] + (i << fan_shift)],
-                                           std::size_t{1} << fan_shift,
-                                           std::size_t{1} << kShift[level + 1]);
+        const PageSummary expected = merge_children(level, i);
         GORT_CHECK(entry(level, i) == expected, "summary {} of level {}", i, level);
       }
     }
@@ -260,6 +294,15 @@ class PageTree {
   }
 
  private:
+  // log2 of the children of an entry.
+  static constexpr std::size_t fan_shift(std::size_t level) {
+    return kShift[level] - kShift[level + 1];
+  }
+  PageSummary merge_children(std::size_t level, std::size_t i) const {
+    return merge(&entries_[kFirst[level + 1] + (i << fan_shift(level))],
+                 std::size_t{1} << fan_shift(level), std::size_t{1} << kShift[level + 1]);
+  }
+
   // All levels stand in one array; the children of an entry lie in one cache line.
   static constexpr auto& kFirst = detail::kTreeFirst;
 

@@ -86,4 +86,8 @@ class AtomicRef {
   std::atomic_ref<T> ref_;
 };
 
+/// Keeps the compiler, not the processor, from moving memory accesses across: for what a thread and
+/// its own signal handler, or whoever has stopped it, must see in the program's order.
+inline void compiler_barrier() { std::atomic_signal_fence(std::memory_order_seq_cst); }
+
 }  // namespace gort

@@ -15,7 +15,8 @@ inline constexpr std::size_t kWordBits = 64;
 
 constexpr bool is_power_of_two(std::size_t n) { return n != 0 && (n & (n - 1)) == 0; }
 
-/// `n` up to a multiple of `unit` (a power of two). The caller makes sure that it does not overflow.
+/// `n` up to a multiple of `unit` (a power of two). The caller makes sure that it does not
+/// overflow.
 constexpr std::size_t align_up(std::size_t n, std::size_t unit) {
   return (n + unit - 1) & ~(unit - 1);
 }

@@ -52,27 +52,27 @@ constexpr std::array<Place, kPlaceCount> all_places() {
 }
 
 /// Why a byte has not moved on from its place. X(name, place, what it means, what would move it)
-#define GORT_REASONS(X)                                                                           \
-  X(dead_cells, map_dead, "deleted or never used cells of buckets that a live map reaches",       \
-    "insert (reuses the cells), or drop, remake or shrink the map and collect")                   \
-  X(empty_overflow, map_dead, "overflow buckets without a live cell, still on their chain",       \
-    "a growth of the map (same size or double), or drop or clear it and collect")                 \
-  X(spare_overflow, map_dead, "preallocated overflow buckets that no chain uses yet",             \
-    "part of the bucket array: goes with it")                                                     \
-  X(growth_stalled, map_dead, "old bucket array of a growth that is not finished",                \
-    "writes to the map: each insert or delete evacuates up to two old chains")                    \
-  X(array_rounding, map_dead, "rounding of map memory to its size class",                         \
-    "part of the bucket array: goes with it")                                                     \
-  X(not_swept, awaiting_sweep, "found dead, its span not swept yet",                              \
-    "allocation in its size class, or collect()")                                                 \
-  X(cached_by_thread, span_free, "free slots of the run that a thread allocates from",            \
-    "allocation by that thread, or a collection (flushes the caches)")                            \
-  X(span_pinned, span_free, "free slots of a span that live objects keep in use",                 \
-    "allocation of that size class, or the death of the span's other objects")                    \
-  X(span_in_cache, span_free, "free slots of a span that a thread's cache holds",                 \
-    "allocation by that thread, or a collection (flushes the caches)")                            \
-  X(scavenger_goal, page_free, "idle pages within what the scavenger retains for reuse",          \
-    "release_os_memory(), or a lower goal")                                                       \
+#define GORT_REASONS(X)                                                                            \
+  X(dead_cells, map_dead, "deleted or never used cells of buckets that a live map reaches",        \
+    "insert (reuses the cells), or drop, remake or shrink the map and collect")                    \
+  X(empty_overflow, map_dead, "overflow buckets without a live cell, still on their chain",        \
+    "a growth of the map (same size or double), or drop or clear it and collect")                  \
+  X(spare_overflow, map_dead, "preallocated overflow buckets that no chain uses yet",              \
+    "part of the bucket array: goes with it")                                                      \
+  X(growth_stalled, map_dead, "old bucket array of a growth that is not finished",                 \
+    "writes to the map: each insert or delete evacuates up to two old chains")                     \
+  X(array_rounding, map_dead, "rounding of map memory to its size class",                          \
+    "part of the bucket array: goes with it")                                                      \
+  X(not_swept, awaiting_sweep, "found dead, its span not swept yet",                               \
+    "allocation in its size class, or collect()")                                                  \
+  X(cached_by_thread, span_free, "free slots of the run that a thread allocates from",             \
+    "allocation by that thread, or a collection (flushes the caches)")                             \
+  X(span_pinned, span_free, "free slots of a span that live objects keep in use",                  \
+    "allocation of that size class, or the death of the span's other objects")                     \
+  X(span_in_cache, span_free, "free slots of a span that a thread's cache holds",                  \
+    "allocation by that thread, or a collection (flushes the caches)")                             \
+  X(scavenger_goal, page_free, "idle pages within what the scavenger retains for reuse",           \
+    "release_os_memory(), or a lower goal")                                                        \
   X(page_too_small, page_free, "idle pages smaller than, or not aligned to, a page of the system", \
     "the death of the neighbouring spans")
 
@@ -98,9 +98,9 @@ inline constexpr std::size_t kReasonCount = kReasons.size();
 
 /// Where every byte is, at one moment. Plain data.
 struct Ledger {
-  std::size_t mapped = 0;                         ///< bytes
-  std::array<std::size_t, kPlaceCount> bytes{};   ///< by Place
-  std::array<std::size_t, kReasonCount> why{};    ///< by Reason
+  std::size_t mapped = 0;                        ///< bytes
+  std::array<std::size_t, kPlaceCount> bytes{};  ///< by Place
+  std::array<std::size_t, kReasonCount> why{};   ///< by Reason
 
   std::size_t operator[](Place place) const { return bytes[static_cast<std::size_t>(place)]; }
   std::size_t& operator[](Place place) { return bytes[static_cast<std::size_t>(place)]; }

@@ -2,9 +2,9 @@
 
 // The runtime's only lock: a ranked mutex on one futex word.
 //
-// Ranks. A thread may take a lock only if its rank is higher than that of every lock it holds, so no
-// cycle of waiting threads can form. The order is the list below and nothing else; debug builds check
-// it at every acquisition (two locks of one rank cannot be held together either).
+// Ranks. A thread may take a lock only if its rank is higher than that of every lock it holds, so
+// no cycle of waiting threads can form. The order is the list below and nothing else; debug builds
+// check it at every acquisition (two locks of one rank cannot be held together either).
 //
 // States of the word: 0 free, 1 held, 2 held and somebody may be waiting (Drepper, "Futexes Are
 // Tricky", mutex 2). Unlocking a 2 wakes one waiter; a woken waiter takes the lock as 2, because it
@@ -30,6 +30,7 @@ enum class LockRank : std::uint8_t {
   layouts,     ///< table of type layouts
   map_types,   ///< table of map types
   span_class,  ///< registration of span classes
+  mark_pool,   ///< grey objects shared by markers
   central,     ///< one central list (one lock a span class)
   heap,        ///< arenas and page allocator
   leaf,        ///< nothing is ever taken while holding one of these

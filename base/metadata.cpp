@@ -35,9 +35,7 @@ void* libc_zalloc_aligned(std::size_t bytes, std::size_t alignment) {
   if (::posix_memalign(&p, alignment, bytes) != 0) return nullptr;
   return std::memset(p, 0, bytes);
 }
-std::size_t libc_usable_size(const void* p) {
-  return ::malloc_usable_size(const_cast<void*>(p));
-}
+std::size_t libc_usable_size(const void* p) { return ::malloc_usable_size(const_cast<void*>(p)); }
 Backend open_backend() {
   return {libc_zalloc_aligned, std::free, libc_usable_size, "libc (sanitizer build)"};
 }
@@ -55,9 +53,10 @@ Backend open_backend() {
   // any dlclose.
   void* library = ::dlopen(GORT_MIMALLOC_SONAME, RTLD_NOW | RTLD_LOCAL | RTLD_NODELETE);
   if (library == nullptr) {
-    fatal("cannot open {}, which holds the runtime's own memory (Debian: apt install "
-          "libmimalloc2.0): {}",
-          GORT_MIMALLOC_SONAME, ::dlerror());
+    fatal(
+        "cannot open {}, which holds the runtime's own memory (Debian: apt install "
+        "libmimalloc2.0): {}",
+        GORT_MIMALLOC_SONAME, ::dlerror());
   }
   Backend backend{};
   resolve(library, "mi_zalloc_aligned", backend.zalloc_aligned);

@@ -4,11 +4,12 @@
 // through this one door, so that every byte of it is counted in the ledger's `metadata` place, and
 // so that nothing of the runtime's own lives in the heap that it manages.
 //
-// How mimalloc comes in. Debian ships it only as a shared library that also defines malloc, free and
-// operator new. A program that lists it among its libraries therefore has its malloc replaced,
+// How mimalloc comes in. Debian ships it only as a shared library that also defines malloc, free
+// and operator new. A program that lists it among its libraries therefore has its malloc replaced,
 // whether it wanted that or not. gort must not do this to its embedder, so the library is opened at
 // run time with a scope of its own (dlopen, RTLD_LOCAL): its names are then visible to nobody else,
-// and the program's malloc stays the one it had. tests/base/metadata_test.cpp holds this to be true.
+// and the program's malloc stays the one it had. tests/base/metadata_test.cpp holds this to be
+// true.
 //
 // Under AddressSanitizer and ThreadSanitizer the door opens onto the C library's malloc instead:
 // the sanitizers then see every overrun and every race in the runtime's own memory, which they

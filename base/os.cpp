@@ -131,9 +131,15 @@ bool decommit(void* address, std::size_t bytes) {
 void release(void* address, std::size_t bytes, From from) {
   unmap(address, bytes);
   switch (from) {
-    case From::reserved: reserved_bytes.fetch_sub_relaxed(bytes); break;
-    case From::prepared: prepared_bytes.fetch_sub_relaxed(bytes); break;
-    case From::ready: ready_bytes.fetch_sub_relaxed(bytes); break;
+    case From::reserved:
+      reserved_bytes.fetch_sub_relaxed(bytes);
+      break;
+    case From::prepared:
+      prepared_bytes.fetch_sub_relaxed(bytes);
+      break;
+    case From::ready:
+      ready_bytes.fetch_sub_relaxed(bytes);
+      break;
   }
 }
 

@@ -2,8 +2,8 @@
 
 // The door to the operating system's memory. No other file calls mmap, mprotect, madvise or munmap.
 //
-// Address space is in one of four states, and every function is a named step between them (the state
-// machine is Go's, src/runtime/mem.go):
+// Address space is in one of four states, and every function is a named step between them (the
+// state machine is Go's, src/runtime/mem.go):
 //
 //            reserve            prepare             commit
 //     none ----------> reserved --------> prepared --------> ready
@@ -16,15 +16,15 @@
 //   ready     in use; pages are resident once they have been written
 //
 // Linux makes pages resident at first touch, so `commit` is bookkeeping there (a port to a system
-// that must ask has its place for it). `decommit` drops the pages: resident memory falls at once and
-// the bytes read as zero again.
+// that must ask has its place for it). `decommit` drops the pages: resident memory falls at once
+// and the bytes read as zero again.
 //
 // Equations, checked by tests after every step:
 //     counts().reserved + counts().prepared + counts().ready == bytes mapped through this door
 //
-// Preconditions of every function: addresses and sizes are multiples of page_size(), sizes are not 0.
-// All functions may be called from any thread. A refusal by the system is a return value, never an
-// abort: what to do about it is the caller's decision.
+// Preconditions of every function: addresses and sizes are multiples of page_size(), sizes are not
+// 0. All functions may be called from any thread. A refusal by the system is a return value, never
+// an abort: what to do about it is the caller's decision.
 
 #include <cstddef>
 #include <cstdint>
@@ -52,8 +52,8 @@ void commit(void* address, std::size_t bytes);
 /// ready -> prepared: gives the memory back. False if the system refuses; the range is then still
 /// ready and its contents are kept.
 bool decommit(void* address, std::size_t bytes);
-/// any -> none. The whole range must be in one state, named by `from`. Aborts if the system refuses:
-/// there is no use for a range in an unknown state.
+/// any -> none. The whole range must be in one state, named by `from`. Aborts if the system
+/// refuses: there is no use for a range in an unknown state.
 enum class From { reserved, prepared, ready };
 void release(void* address, std::size_t bytes, From from);
 

@@ -14,10 +14,18 @@
 namespace gort {
 
 inline namespace literals {
-constexpr std::size_t operator""_KiB(unsigned long long n) { return static_cast<std::size_t>(n) << 10; }
-constexpr std::size_t operator""_MiB(unsigned long long n) { return static_cast<std::size_t>(n) << 20; }
-constexpr std::size_t operator""_GiB(unsigned long long n) { return static_cast<std::size_t>(n) << 30; }
-constexpr std::size_t operator""_TiB(unsigned long long n) { return static_cast<std::size_t>(n) << 40; }
+constexpr std::size_t operator""_KiB(unsigned long long n) {
+  return static_cast<std::size_t>(n) << 10;
+}
+constexpr std::size_t operator""_MiB(unsigned long long n) {
+  return static_cast<std::size_t>(n) << 20;
+}
+constexpr std::size_t operator""_GiB(unsigned long long n) {
+  return static_cast<std::size_t>(n) << 30;
+}
+constexpr std::size_t operator""_TiB(unsigned long long n) {
+  return static_cast<std::size_t>(n) << 40;
+}
 }  // namespace literals
 
 inline constexpr std::size_t kPageShift = 13;

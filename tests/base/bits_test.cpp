@@ -59,7 +59,8 @@ TEST_CASE("for_each_run visits maximal runs in order", "[base][bits]") {
   bits::set_range(map, 127, 1);
   bits::set_range(map, 150, 10);
   std::vector<std::pair<std::size_t, std::size_t>> runs;
-  bits::for_each_run(map, 155, [&](std::size_t first, std::size_t n) { runs.emplace_back(first, n); });
+  bits::for_each_run(map, 155,
+                     [&](std::size_t first, std::size_t n) { runs.emplace_back(first, n); });
   const std::vector<std::pair<std::size_t, std::size_t>> expected = {
       {0, 3}, {60, 10}, {127, 1}, {150, 5}};
   CHECK(runs == expected);

@@ -1,7 +1,7 @@
 #pragma once
 
-// Runs a piece of a test in a child process, for behaviour that ends a process (fatal errors) or that
-// spoils it for other tests (limits, a runtime that is started in another way).
+// Runs a piece of a test in a child process, for behaviour that ends a process (fatal errors) or
+// that spoils it for other tests (limits, a runtime that is started in another way).
 
 #include <cstdlib>
 #include <string>
@@ -13,9 +13,9 @@
 namespace gort_test {
 
 struct ChildResult {
-  int exit_code = -1;   ///< -1 if a signal ended it
-  int signal = 0;       ///< 0 if it exited
-  std::string errors;   ///< what it wrote to standard error
+  int exit_code = -1;  ///< -1 if a signal ended it
+  int signal = 0;      ///< 0 if it exited
+  std::string errors;  ///< what it wrote to standard error
 };
 
 /// Forks, runs `f()` in the child with standard error captured, then exits 0. An exception that

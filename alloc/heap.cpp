@@ -1,0 +1,249 @@
+#include <gort/alloc/heap.h>
+
+#include <cstring>
+#include <new>
+
+#include <gort/alloc/arena.h>
+#include <gort/alloc/collector_hooks.h>
+#include <gort/base/counters.h>
+#include <gort/base/fatal.h>
+#include <gort/base/metadata.h>
+
+namespace gort::alloc {
+
+constinit Heap heap;
+
+namespace {
+
+// The record with its bitmaps behind it, in one block: see span.h.
+std::size_t record_bytes(std::size_t slots, bool described) {
+  return sizeof(Span) + 2 * bits::words_for(slots) * sizeof(std::uint64_t) +
+         (described ? slots * sizeof(Tag) : 0);
+}
+
+// Points the pages of [start, start + pages) at `span` (or at nothing).
+void set_pages(std::uintptr_t start, Pages pages, Span* span) {
+  std::size_t left = pages.count();
+  while (left > 0) {
+    Arena* arena = arena_of(start);
+    const std::size_t first = (start - arena->start) >> kPageShift;
+    const std::size_t here = left < kArenaPages - first ? left : kArenaPages - first;
+    for (std::size_t i = 0; i < here; ++i) arena->spans[first + i].store_release(span);
+    start += here << kPageShift;
+    left -= here;
+  }
+}
+
+}  // namespace
+
+Span* Heap::make_span(const PageRun& run, std::size_t slots, std::size_t elem_size,
+                      std::uint32_t reciprocal, SpanClass span_class, const SpanClassInfo& info) {
+  void* block = metadata::try_allocate(record_bytes(slots, info.described), 64);
+  if (block == nullptr) return nullptr;
+  auto* span = ::new (block) Span();
+  span->start = run.start;
+  span->elem_size = elem_size;
+  span->page_count = static_cast<std::uint32_t>(run.pages.count());
+  span->slot_count = static_cast<std::uint32_t>(slots);
+  span->reciprocal = reciprocal;
+  span->span_class = span_class;
+  span->noscan = info.noscan;
+  span->tag = info.tag;
+  span->reference_mask = info.reference_mask;
+  span->fresh = run.zeroed;
+  span->alloc_bits = reinterpret_cast<std::uint64_t*>(span + 1);
+  span->mark_bits = span->alloc_bits + bits::words_for(slots);
+  if (info.described) {
+    span->slot_tags = reinterpret_cast<Tag*>(span->mark_bits + bits::words_for(slots));
+  }
+  span->sweepgen.store_relaxed(sweepgen());
+  return span;
+}
+
+void Heap::publish(Span* span) {
+  span_bytes_.fetch_add_relaxed(span->bytes());
+  span_count_.fetch_add_relaxed(1);
+  counters.spans_allocated.fetch_add_relaxed(1);
+  set_pages(span->start, span->pages(), span);
+}
+
+Span* Heap::allocate_small_span(SpanClass span_class) {
+  const SpanClassInfo& info = span_class_info(span_class);
+  const SizeClassInfo& size = kSizeClasses[info.size_class];
+  PageRun run;
+  {
+    LockGuard guard(pages.lock);
+    run = pages.allocate(Pages(size.pages));
+  }
+  if (!run) return nullptr;
+  Span* span = make_span(run, size.objects, size.size, size.reciprocal, span_class, info);
+  if (span == nullptr) {
+    LockGuard guard(pages.lock);
+    pages.free(run.start, run.pages);
+    return nullptr;
+  }
+  publish(span);
+  return span;
+}
+
+void* Heap::allocate_large(std::size_t bytes, bool noscan, Tag tag, std::size_t alignment) {
+  if (bytes > kWindowSize) throw std::bad_alloc();
+  const Pages count = Pages::holding(bytes);
+  const std::size_t alignment_pages = alignment > kPageSize ? alignment >> kPageShift : 1;
+  if (collector_hooks.before_slow_path != nullptr) collector_hooks.before_slow_path(count.bytes());
+  const SpanClass span_class = noscan ? kLargeNoscan : kLargeScan;
+  for (bool collected = false;;) {
+    PageRun run;
+    {
+      LockGuard guard(pages.lock);
+      run = pages.allocate(count, alignment_pages);
+    }
+    if (run) {
+      SpanClassInfo info = span_class_info(span_class);
+      info.tag = tag;
+      Span* span = make_span(run, 1, count.bytes(), 0, span_class, info);
+      if (span != nullptr) {
+        if (!run.zeroed) std::memset(reinterpret_cast<void*>(run.start), 0, count.bytes());
+        span->alloc_bits[0] = 1;
+        span->allocated = 1;
+        span->search_from = 1;
+        publish(span);
+        allocated_objects_[span_class].fetch_add_relaxed(1);
+        large_allocated_bytes_.fetch_add_relaxed(count.bytes());
+        heap_live.fetch_add_relaxed(count.bytes());
+        counters.large_allocations.fetch_add_relaxed(1);
+        void* object = reinterpret_cast<void*>(span->start);
+        central_[span_class].push_swept(span);
+        return object;
+      }
+      LockGuard guard(pages.lock);
+      pages.free(run.start, run.pages);
+    }
+    if (collected || collector_hooks.out_of_memory == nullptr ||
+        !collector_hooks.out_of_memory(count.bytes())) {
+      throw std::bad_alloc();
+    }
+    collected = true;
+  }
+}
+
+void Heap::free_span(Span* span) {
+  span_bytes_.fetch_sub_relaxed(span->bytes());
+  span_count_.fetch_sub_relaxed(1);
+  counters.spans_freed.fetch_add_relaxed(1);
+  const std::uintptr_t start = span->start;
+  const Pages count = span->pages();
+  set_pages(start, count, nullptr);
+  metadata::release(span);
+  LockGuard guard(pages.lock);
+  pages.free(start, count);
+}
+
+Span* Heap::take_span(SpanClass span_class) {
+  CentralList& central = central_[span_class];
+  if (Span* span = central.pop_partial_swept()) return span;
+  for (int tries = 0; tries < kSweepTries; ++tries) {
+    Span* span = central.pop_unswept();
+    if (span == nullptr) break;
+    sweep(*span);
+    if (span->allocated < span->slot_count) return span;
+    central.push_swept(span);
+  }
+  return allocate_small_span(span_class);
+}
+
+void Heap::put_span(Span* span) { central_[span->span_class].push_swept(span); }
+
+void Heap::flip_sweepgen() {
+  const std::size_t limit = span_class_limit();
+  for (std::size_t c = 0; c < limit; ++c) central_[c].flip();
+  sweep_cursor_.store_relaxed(0);
+  sweepgen_.store_relaxed(sweepgen() + 2);
+}
+
+void Heap::poison_dead(const Span& span) {
+  for (std::uint32_t slot = 0; slot < span.slot_count; ++slot) {
+    if (!span.is_allocated(slot) || span.is_marked(slot)) continue;
+    std::memset(reinterpret_cast<void*>(span.slot_start(slot)), kPoison, span.elem_size);
+  }
+}
+
+void Heap::sweep(Span& span) {
+  const std::uint32_t generation = sweepgen();
+  GORT_CHECK(span.sweepgen.load_relaxed() == generation - 2,
+             "span at {:#x} to be swept has generation {}, the heap {}", span.start,
+             span.sweepgen.load_relaxed(), generation);
+  span.sweepgen.store_relaxed(generation - 1);
+  const std::size_t words = span.bit_words();
+  const std::size_t live = bits::count_range(span.mark_bits, 0, span.slot_count);
+  const std::size_t freed = span.allocated - live;
+  if (freed > 0 && poison.load_relaxed()) poison_dead(span);
+  std::swap(span.alloc_bits, span.mark_bits);
+  std::memset(span.mark_bits, 0, words * sizeof(std::uint64_t));
+  span.allocated = static_cast<std::uint32_t>(live);
+  span.search_from = 0;
+  if (freed > 0) {
+    span.fresh = false;
+    freed_objects_[span.span_class].fetch_add_relaxed(freed);
+    if (span.is_large()) large_freed_bytes_.fetch_add_relaxed(span.bytes());
+    counters.objects_swept.fetch_add_relaxed(freed);
+    counters.bytes_swept.fetch_add_relaxed(freed * span.elem_size);
+  }
+  counters.spans_swept.fetch_add_relaxed(1);
+  span.sweepgen.store_relaxed(generation);
+}
+
+void Heap::sweep_and_put(Span* span) {
+  sweep(*span);
+  if (span->allocated == 0) {
+    free_span(span);
+  } else {
+    central_[span->span_class].push_swept(span);
+  }
+}
+
+bool Heap::sweep_one() {
+  const std::size_t limit = span_class_limit();
+  for (std::size_t c = sweep_cursor_.load_relaxed(); c < limit; ++c) {
+    if (Span* span = central_[c].pop_unswept()) {
+      sweep_and_put(span);
+      return true;
+    }
+    // Nothing unswept ever comes back to a class before the next flip.
+    sweep_cursor_.store_relaxed(c + 1);
+  }
+  return false;
+}
+
+void Heap::add_cache(ThreadCache& cache) {
+  LockGuard guard(pages.lock);
+  cache.next_cache = caches_;
+  cache.previous_cache = nullptr;
+  if (caches_ != nullptr) caches_->previous_cache = &cache;
+  caches_ = &cache;
+}
+
+void Heap::remove_cache(ThreadCache& cache) {
+  cache.flush();
+  retired_tiny_allocations_.fetch_add_relaxed(cache.tiny_allocations());
+  LockGuard guard(pages.lock);
+  if (cache.previous_cache != nullptr) {
+    cache.previous_cache->next_cache = cache.next_cache;
+  } else {
+    caches_ = cache.next_cache;
+  }
+  if (cache.next_cache != nullptr) cache.next_cache->previous_cache = cache.previous_cache;
+}
+
+std::size_t Heap::release_idle() { return pages.scavenge_all(); }
+
+void Heap::free_everything() {
+  while (sweep_one()) {
+  }
+  // Nothing is marked, so a flip makes every object dead.
+  flip_sweepgen();
+  while (sweep_one()) {
+  }
+}
+
+}  // namespace gort::alloc

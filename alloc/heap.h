@@ -1,0 +1,149 @@
+#pragma once
+
+// The heap: pages become spans, spans become pages, and the books of both.
+//
+//   down   page allocator -> span -> central list -> thread cache -> object
+//   up     object found dead -> slot free (sweep) -> span empty -> page allocator -> operating
+//   system
+//
+// Books (all in bytes or objects, exact whenever the world is stopped):
+//     objects alive or not known dead of span class c
+//         == allocated_objects[c] + sum over caches of uncounted(c) - freed_objects[c]
+//     span_bytes() == sum over spans of their bytes == pages.used() - pages in page caches
+//
+// `heap_live` is the pacer's number, not the books': bytes that the last cycle marked plus bytes of
+// runs and large objects handed out since. It counts a run when it is handed out.
+//
+// Locks: pages.lock (rank heap) for the page allocator and the list of caches; one lock a central
+// list. The sweep generation is written with the world stopped.
+
+#include <cstddef>
+#include <cstdint>
+
+#include <gort/alloc/arena.h>
+#include <gort/alloc/central_list.h>
+#include <gort/alloc/page_allocator.h>
+#include <gort/alloc/span.h>
+#include <gort/alloc/span_class.h>
+#include <gort/alloc/thread_cache.h>
+#include <gort/base/atomic.h>
+
+namespace gort::alloc {
+
+class Heap {
+ public:
+  // --- spans -------------------------------------------------------------------------------------
+  /// A new swept span of a small class, on no list, owned by the caller. Null if the operating
+  /// system refuses.
+  Span* allocate_small_span(SpanClass span_class);
+  /// A new large object of `bytes` > kMaxSmallSize, zeroed, aligned to `alignment` bytes (a power
+  /// of two up to an arena). Throws std::bad_alloc.
+  void* allocate_large(std::size_t bytes, bool noscan, Tag tag, std::size_t alignment = kPageSize);
+  /// Gives an owned span's pages back. The record is gone afterwards.
+  void free_span(Span* span);
+  /// A span with free slots for a cache: swept, or swept on the way, or new. Null if the operating
+  /// system refuses.
+  Span* take_span(SpanClass span_class);
+  /// A span that a cache is done with.
+  void put_span(Span* span);
+
+  // --- sweeping ----------------------------------------------------------------------------------
+  std::uint32_t sweepgen() const { return sweepgen_.load_relaxed(); }
+  /// Every span becomes unswept. World stopped, caches flushed, nothing unswept left.
+  void flip_sweepgen();
+  /// Sweeps one unswept span, of any class. False if there is none.
+  bool sweep_one();
+  /// Sweeps the span and then frees it, if it is empty, or puts it on its list. `span` was popped
+  /// by the caller.
+  void sweep_and_put(Span* span);
+
+  // --- books -------------------------------------------------------------------------------------
+  void count_allocated(SpanClass span_class, std::size_t objects) {
+    allocated_objects_[span_class].fetch_add_relaxed(objects);
+  }
+  std::uint64_t allocated_objects(SpanClass span_class) const {
+    return allocated_objects_[span_class].load_relaxed();
+  }
+  std::uint64_t freed_objects(SpanClass span_class) const {
+    return freed_objects_[span_class].load_relaxed();
+  }
+  std::uint64_t large_allocated_bytes() const { return large_allocated_bytes_.load_relaxed(); }
+  std::uint64_t large_freed_bytes() const { return large_freed_bytes_.load_relaxed(); }
+  std::uint64_t tiny_allocations() const { return retired_tiny_allocations_.load_relaxed(); }
+  std::size_t span_bytes() const { return span_bytes_.load_relaxed(); }
+  std::size_t span_count() const { return span_count_.load_relaxed(); }
+
+  Atomic<std::size_t> heap_live{0};
+  /// Bytes that a refill hands out at most (but at least one slot). 1 sends every allocation
+  /// through the slow path: for debugging modes that must see each one.
+  Atomic<std::size_t> run_limit{kMaxRunBytes};
+  /// Whether sweeping fills the slots of dead objects with kPoison.
+  Atomic<bool> poison{false};
+
+  // --- caches ------------------------------------------------------------------------------------
+  void add_cache(ThreadCache& cache);
+  /// Flushes and forgets the cache.
+  void remove_cache(ThreadCache& cache);
+  /// Calls `f(cache)` for each cache. World stopped.
+  template <class F>
+  void for_each_cache(F&& f) {
+    for (ThreadCache* c = caches_; c != nullptr; c = c->next_cache) f(*c);
+  }
+
+  /// Calls `f(span)` for every span in the heap, by address. World stopped.
+  template <class F>
+  void for_each_span(F&& f);
+
+  /// Gives every idle page back to the operating system. Returns the bytes given back.
+  std::size_t release_idle();
+
+  /// Frees every span, whatever is in it. World stopped, caches flushed. For shutdown.
+  void free_everything();
+
+  PageAllocator pages;
+
+ private:
+  Span* make_span(const PageRun& run, std::size_t slots, std::size_t elem_size,
+                  std::uint32_t reciprocal, SpanClass span_class, const SpanClassInfo& info);
+  void publish(Span* span);
+  void poison_dead(const Span& span);
+  // unswept -> swept: mark bits become alloc bits, the dead are counted. `span` is owned.
+  void sweep(Span& span);
+
+  Atomic<std::uint32_t> sweepgen_{2};
+  CentralList central_[kSpanClassCount];  // [0] and [1] hold the large objects
+  Atomic<std::uint64_t> allocated_objects_[kSpanClassCount];
+  Atomic<std::uint64_t> freed_objects_[kSpanClassCount];
+  Atomic<std::uint64_t> large_allocated_bytes_{0};
+  Atomic<std::uint64_t> large_freed_bytes_{0};
+  Atomic<std::uint64_t> retired_tiny_allocations_{0};
+  Atomic<std::size_t> span_bytes_{0};
+  Atomic<std::size_t> span_count_{0};
+  Atomic<std::size_t> sweep_cursor_{0};  ///< classes below have nothing unswept
+  ThreadCache* caches_ = nullptr;        ///< guard: pages.lock
+};
+
+extern Heap heap;
+
+template <class F>
+void Heap::for_each_span(F&& f) {
+  const std::size_t limit = window.arena_limit.load_acquire();
+  std::uintptr_t next = 0;  // a span may run over the end of an arena
+  for (std::size_t a = 0; a < limit; ++a) {
+    Arena* arena = arenas[a].load_acquire();
+    if (arena == nullptr) continue;
+    std::size_t page = next > arena->start ? (next - arena->start) >> kPageShift : 0;
+    while (page < arena->prepared) {
+      Span* span = arena->spans[page].load_acquire();
+      if (span == nullptr) {
+        page = bits::find_set(arena->used, kArenaPages, page + 1);
+        continue;
+      }
+      next = span->end();
+      page += (next - (arena->start + (page << kPageShift))) >> kPageShift;
+      f(*span);
+    }
+  }
+}
+
+}  // namespace gort::alloc

@@ -1,0 +1,106 @@
+// The page allocator's way back: idle pages become returned ones.
+
+#include <gort/alloc/page_allocator.h>
+
+#include <algorithm>
+
+#include <gort/alloc/page_state.h>
+#include <gort/base/counters.h>
+
+namespace gort::alloc {
+namespace {
+
+constexpr std::size_t kHugePages = (std::size_t{2} << 20) / kPageSize;
+// One scavenge stops after so many refusals: some memory cannot be given back (mlock), and if it is
+// all of it, trying must not go on for ever.
+constexpr int kMaxRefusals = 16;
+
+}  // namespace
+
+std::size_t PageAllocator::scavenge(std::size_t bytes) {
+  std::size_t done = 0;
+  std::size_t below = PageTree::kWindowPages;
+  int refusals = 0;
+  lock.acquire();
+  while (done < bytes && refusals < kMaxRefusals) {
+    const Candidate run = take_candidate(below, Pages::holding(bytes - done).count());
+    if (run.count == 0) break;
+    void* const start = pointer_to(run.first);
+    lock.release();
+    const bool given_back = os::decommit(start, run.count * kPageSize);
+    lock.acquire();
+    finish_candidate(run, given_back);
+    below = run.first;
+    if (given_back) {
+      done += run.count * kPageSize;
+    } else {
+      ++refusals;
+    }
+  }
+  lock.release();
+  return done;
+}
+
+// Takes out the highest run, below page `below`, of idle pages that can be given back; about `most`
+// pages of it. It lies in one chunk.
+PageAllocator::Candidate PageAllocator::take_candidate(std::size_t below, std::size_t most) {
+  const std::size_t group = system_pages();
+  if (os::page_size() < index_page_size_) {  // only in tests: chunks may have become releasable
+    const std::size_t limit = window.arena_limit.load_relaxed() * kArenaPages;
+    for (std::size_t page = 0; page < limit; page += kChunkPages) {
+      const Arena* arena = arena_at(page / kArenaPages);
+      if (arena != nullptr && page % kArenaPages < arena->prepared) {
+        scavenger_index.insert(page / kChunkPages);
+      }
+    }
+  }
+  index_page_size_ = os::page_size();
+
+  std::uint64_t idle[kChunkWords];
+  for (;;) {
+    const std::size_t chunk =
+        scavenger_index.highest_below((below + kChunkPages - 1) / kChunkPages);
+    if (chunk == ChunkSet::kNone) return {};
+    const std::size_t chunk_start = chunk * kChunkPages;
+    const std::size_t limit = std::min(kChunkPages, below - chunk_start);
+    releasable(chunk, limit, group, idle);
+    const std::size_t end = end_of_last(idle, limit, true);
+    if (end == 0) {
+      if (limit == kChunkPages) scavenger_index.erase(chunk);
+      below = chunk_start;
+      continue;
+    }
+    const std::size_t start = end_of_last(idle, end, false);
+    most = bits::align_up(std::min(most, kChunkPages), group);
+    std::size_t from = end - start > most ? end - most : start;
+    const std::size_t huge = bits::align_down(from, kHugePages);
+    if (huge >= start && huge + kHugePages <= end) from = huge;
+
+    const Candidate run{chunk_start + from, end - from};
+    for_each_part(run.first, run.count, [](Arena& arena, std::size_t at, std::size_t here) {
+      bits::set_range(arena.used, at, here);
+    });
+    summarize(run.first, run.count);
+    scavenging_.owner_add_relaxed(run.count * kPageSize);
+    return run;
+  }
+}
+
+void PageAllocator::finish_candidate(Candidate run, bool given_back) {
+  const std::size_t bytes = run.count * kPageSize;
+  put_back(run.first, run.count);
+  scavenging_.owner_add_relaxed(-bytes);
+  if (!given_back) {
+    counters.os_refusals.fetch_add_relaxed(1);
+    scavenger_index.insert(run.first / kChunkPages);
+    return;
+  }
+  for_each_part(run.first, run.count, [](Arena& arena, std::size_t at, std::size_t here) {
+    bits::set_range(arena.returned, at, here);
+  });
+  idle_.owner_add_relaxed(-bytes);
+  returned_.owner_add_relaxed(bytes);
+  counters.scavenged_bytes.fetch_add_relaxed(bytes);
+}
+
+}  // namespace gort::alloc

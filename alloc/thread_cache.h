@@ -1,0 +1,123 @@
+#pragma once
+
+// A thread's cache: for every span class one span, and in it one run of free slots.
+//
+// Allocation is a bump inside the run: load the pointer, add, compare, store. Refill (the slow
+// path) finds the next run of clear alloc bits in the span, sets them all, zeroes the memory of the
+// run in one go, and installs it; when the span has no clear bit left it goes to the central list
+// and another one comes.
+//
+//     run_start[c] <= runs[c].next <= runs[c].limit, all at slot boundaries
+//     objects allocated from the run == (next - run_start) / size    counted when the run ends
+//     slots in [next, limit)  alloc bit set, memory zero, no object: the ledger calls them
+//                             cached_by_thread, flush clears their bits
+//
+// So the fast path counts nothing and touches no memory but the run's two pointers and the object.
+// The memory was zeroed shortly before and is in the cache.
+//
+// The thread finds its cache by one thread-local pointer. A thread that is not attached points at
+// `unattached_cache`, whose runs are all empty: its first allocation takes the slow path, which
+// attaches it, so the fast path need not ask.
+//
+// Tiny objects (pointer-free, below 16 bytes) share 16-byte blocks, as in Go: a block dies when all
+// objects in it are dead.
+//
+// Guard: the owning thread alone, or whoever stopped the world.
+
+#include <cstddef>
+#include <cstdint>
+
+#include <gort/alloc/span.h>
+#include <gort/alloc/span_class.h>
+#include <gort/base/config.h>
+
+namespace gort::alloc {
+
+class ThreadCache {
+ public:
+  struct Run {
+    char* next = nullptr;
+    char* limit = nullptr;
+  };
+
+  constexpr ThreadCache() = default;
+  ThreadCache(const ThreadCache&) = delete;
+  ThreadCache& operator=(const ThreadCache&) = delete;
+
+  /// A zeroed slot of the class, whose slot size is `size`, if the run has one; else null.
+  GORT_ALWAYS_INLINE void* try_allocate(SpanClass span_class, std::size_t size) {
+    Run& run = runs_[span_class];
+    char* const object = run.next;
+    // A run ends at a slot's end, so "not at the limit" means that a whole slot is there.
+    if (GORT_UNLIKELY(object == run.limit)) return nullptr;
+    run.next = object + size;
+    return object;
+  }
+
+  /// The same, refilling if need be. Throws std::bad_alloc.
+  GORT_ALWAYS_INLINE void* allocate(SpanClass span_class, std::size_t size) {
+    if (void* object = try_allocate(span_class, size)) return object;
+    return refill_and_allocate(span_class, size);
+  }
+
+  /// The same in a described class: the slot gets this tag.
+  void* allocate_tagged(SpanClass span_class, std::size_t size, Tag tag);
+
+  /// A zeroed pointer-free object of `size` < kTinySize bytes, aligned to the largest power of two
+  /// that divides its size (at most 8).
+  void* allocate_tiny(std::size_t size);
+
+  /// Gives every span back to its central list and clears the bits of unused slots. Afterwards the
+  /// cache is as new. The owner, or world stopped.
+  void flush();
+
+  /// Calls `f(span, first_free, end)` for each held span: [first_free, end) are the slots of its
+  /// run that hold no object yet.
+  template <class F>
+  void for_each_span(F&& f) const {
+    for (std::size_t c = 0; c < kSpanClassCount; ++c) {
+      Span* span = spans_[c];
+      if (span == nullptr) continue;
+      const auto next = reinterpret_cast<std::uintptr_t>(runs_[c].next);
+      const auto limit = reinterpret_cast<std::uintptr_t>(runs_[c].limit);
+      const std::size_t free_slots = (limit - next) / span->elem_size;
+      const std::size_t first = (next - span->start) / span->elem_size;
+      f(*span, first, first + free_slots);
+    }
+  }
+
+  /// Objects allocated from the current run of a class, not counted in the heap's books yet.
+  std::size_t uncounted(SpanClass span_class) const {
+    const Span* span = spans_[span_class];
+    if (span == nullptr) return 0;
+    return static_cast<std::size_t>(runs_[span_class].next - run_start_[span_class]) /
+           span->elem_size;
+  }
+  std::uint64_t tiny_allocations() const { return tiny_allocations_; }
+
+  ThreadCache* next_cache = nullptr;      ///< the heap's list of caches; guard: heap lock
+  ThreadCache* previous_cache = nullptr;  ///< likewise
+
+ private:
+  GORT_NOINLINE void* refill_and_allocate(SpanClass span_class, std::size_t size);
+  // Makes the class's run hold at least one slot.
+  void refill(SpanClass span_class);
+  // Installs the next run of free slots of the held span; false if it has none.
+  bool next_run(SpanClass span_class);
+  void end_run(SpanClass span_class);
+  void give_back(SpanClass span_class);
+
+  Run runs_[kSpanClassCount] = {};
+  Span* spans_[kSpanClassCount] = {};
+  char* run_start_[kSpanClassCount] = {};
+
+  char* tiny_block_ = nullptr;  ///< 16-byte block that tiny objects come from
+  std::size_t tiny_used_ = 0;   ///< bytes of it that are taken
+  std::uint64_t tiny_allocations_ = 0;
+};
+
+extern ThreadCache unattached_cache;
+/// The calling thread's cache; &unattached_cache while it has none.
+extern constinit GORT_TLS ThreadCache* thread_cache;
+
+}  // namespace gort::alloc

@@ -1,0 +1,60 @@
+#pragma once
+
+#include <cstddef>
+#include <functional>
+#include <type_traits>
+
+#include <gort/gc/barrier.h>
+
+namespace gort {
+
+/// A reference from one heap object to another: one word, a raw pointer with a write barrier.
+/// Converts from and to T*. Null by default. May point at a heap object, into the middle of one
+/// (the whole object is kept), or outside the heap (the collector does not look there).
+///
+/// A Ref keeps its target alive only while it is inside a live heap object (or on a scanned stack).
+/// For a global or a member of a std container use Root.
+///
+/// Thread safety: as a plain pointer; unsynchronised writes and reads of one Ref are a race of the
+/// program.
+template <class T>
+class Ref {
+ public:
+  static constexpr bool kGortReference = true;
+  using element_type = T;
+
+  constexpr Ref() = default;
+  constexpr Ref(std::nullptr_t) {}  // NOLINT(google-explicit-constructor)
+  Ref(T* target) {
+    gc::init_reference(slot(), raw(target));
+  }  // NOLINT(google-explicit-constructor)
+  Ref(const Ref& other) : Ref(other.get()) {}
+  template <class U>
+  requires std::is_convertible_v<U*, T*> Ref(const Ref<U>& other)
+      : Ref(static_cast<T*>(other.get())) {}  // NOLINT(google-explicit-constructor)
+
+  Ref& operator=(const Ref& other) { return *this = other.get(); }
+  Ref& operator=(T* target) {
+    gc::write_reference(slot(), raw(target));
+    return *this;
+  }
+  ~Ref() = default;
+
+  T* get() const { return target_; }
+  operator T*() const { return target_; }  // NOLINT(google-explicit-constructor)
+  T* operator->() const { return target_; }
+  std::add_lvalue_reference_t<T> operator*() const requires(!std::is_void_v<T>) { return *target_; }
+
+ private:
+  void** slot() { return reinterpret_cast<void**>(const_cast<std::remove_const_t<T>**>(&target_)); }
+  static void* raw(T* p) { return const_cast<void*>(static_cast<const void*>(p)); }
+
+  T* target_ = nullptr;
+};
+
+}  // namespace gort
+
+template <class T>
+struct std::hash<gort::Ref<T>> {
+  std::size_t operator()(const gort::Ref<T>& r) const noexcept { return std::hash<T*>()(r.get()); }
+};

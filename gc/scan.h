@@ -1,0 +1,50 @@
+#pragma once
+
+// The reference words of one object, by the layout of its span or slot. The marker and the verifier
+// look at objects through this one function.
+
+#include <bit>
+#include <cstddef>
+#include <cstdint>
+
+#include <gort/alloc/span.h>
+#include <gort/base/atomic.h>
+#include <gort/base/bits.h>
+#include <gort/gc/layout.h>
+
+namespace gort::gc {
+
+namespace detail {
+
+template <class F>
+GORT_ALWAYS_INLINE void for_each_word(std::uintptr_t* words, std::uint64_t mask, F&& f) {
+  while (mask != 0) {
+    f(words[std::countr_zero(mask)]);
+    mask &= mask - 1;
+  }
+}
+
+}  // namespace detail
+
+/// Calls `f(word)` with each reference word (std::uintptr_t&) of the object that starts at `start`
+/// in `span`. Words that the object does not fill are null. The caller reads the word atomically if
+/// mutators run.
+template <class F>
+GORT_ALWAYS_INLINE void for_each_reference(const alloc::Span& span, std::uintptr_t start, F&& f) {
+  auto* words = reinterpret_cast<std::uintptr_t*>(start);
+  if (span.reference_mask != 0) {
+    detail::for_each_word(words, span.reference_mask, f);
+    return;
+  }
+  const LayoutId id = span.is_large() ? span.tag : span.tag_of(span.slot_of(start));
+  if (id == kNoReferences) return;  // allocated, but its tag was never written: still all zero
+  const Layout& element = layout(id);
+  const std::size_t elements = span.elem_size / element.size;
+  for (std::size_t e = 0; e < elements; ++e, words += element.words) {
+    for (std::size_t w = 0; w < element.words; w += bits::kWordBits) {
+      detail::for_each_word(words + w, element.bitmap[w / bits::kWordBits], f);
+    }
+  }
+}
+
+}  // namespace gort::gc

@@ -1,0 +1,47 @@
+#include <gort/gc/verifier.h>
+
+#include <gort/alloc/arena.h>
+#include <gort/alloc/heap.h>
+#include <gort/base/fatal.h>
+#include <gort/gc/roots.h>
+#include <gort/gc/scan.h>
+
+namespace gort::gc {
+namespace {
+
+// True if `address` points into an object that is not marked.
+bool is_white(std::uintptr_t address) {
+  const alloc::Span* span = alloc::span_of(address);
+  if (span == nullptr) return false;
+  const std::uint32_t slot = span->is_large() ? 0 : span->slot_of(address);
+  return slot < span->slot_count && span->is_allocated(slot) && !span->is_marked(slot);
+}
+
+const char* name_of(const alloc::Span& span, std::uint32_t slot) {
+  const LayoutId id = span.tag_of(slot);
+  return id == kNoReferences ? "?" : layout(id).name;
+}
+
+}  // namespace
+
+void verify_marks() {
+  roots.for_each([](void* target) {
+    if (is_white(reinterpret_cast<std::uintptr_t>(target))) {
+      fatal("verify: a root points at {}, which is not marked", target);
+    }
+  });
+  alloc::heap.for_each_span([](const alloc::Span& span) {
+    if (span.noscan) return;
+    for (std::uint32_t slot = 0; slot < span.slot_count; ++slot) {
+      if (!span.is_marked(slot)) continue;
+      const std::uintptr_t start = span.slot_start(slot);
+      for_each_reference(span, start, [&](const std::uintptr_t& word) {
+        if (!is_white(word)) return;
+        fatal("verify: object {:#x} ({}) + {} -> {:#x}, which is not marked", start,
+              name_of(span, slot), reinterpret_cast<std::uintptr_t>(&word) - start, word);
+      });
+    }
+  });
+}
+
+}  // namespace gort::gc

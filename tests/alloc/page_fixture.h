@@ -1,0 +1,77 @@
+#pragma once
+
+// For the tests of the page allocator: the process's own one (there is one window), as if it had never
+// been used, and given back entirely at the end.
+
+#include <catch2/catch.hpp>
+
+#include <gort/alloc/arena.h>
+#include <gort/alloc/heap.h>
+#include <gort/base/os.h>
+
+namespace gort_test {
+
+class EmptyHeap {
+ public:
+  EmptyHeap() : before_(gort::os::counts()) {
+    gort::LockGuard guard(pages.lock);
+    REQUIRE(pages.used() == 0);  // the test before has left nothing
+    pages.release_everything();
+    before_ = gort::os::counts();
+  }
+  ~EmptyHeap() {
+    gort::os::fail_call_for_test(0);
+    gort::os::set_page_size_for_test(0);
+    gort::LockGuard guard(pages.lock);
+    pages.release_everything();
+    gort::alloc::window_options = {};
+  }
+  EmptyHeap(const EmptyHeap&) = delete;
+  EmptyHeap& operator=(const EmptyHeap&) = delete;
+
+  gort::alloc::PageRun allocate(std::size_t count, std::size_t alignment = 1) {
+    gort::LockGuard guard(pages.lock);
+    return pages.allocate(gort::Pages(count), alignment);
+  }
+  void free(const gort::alloc::PageRun& run) { free(run.start, run.pages.count()); }
+  void free(std::uintptr_t start, std::size_t count) {
+    gort::LockGuard guard(pages.lock);
+    pages.free(start, gort::Pages(count));
+  }
+  bool fill(gort::alloc::PageCache& cache) {
+    gort::LockGuard guard(pages.lock);
+    return pages.fill(cache);
+  }
+  void flush(gort::alloc::PageCache& cache) {
+    gort::LockGuard guard(pages.lock);
+    pages.flush(cache);
+  }
+  std::size_t idle_too_small() {
+    gort::LockGuard guard(pages.lock);
+    return pages.idle_too_small();
+  }
+
+  /// Everything that must hold at any time; `cached_returned` is what page caches hold of returned
+  /// pages.
+  void check(std::size_t cached_returned = 0) {
+    gort::LockGuard guard(pages.lock);
+    pages.check();
+    std::size_t arena_count = 0;
+    for (std::size_t i = 0; i < gort::alloc::window.arena_limit.load_relaxed(); ++i) {
+      if (gort::alloc::arenas[i].load_relaxed() != nullptr) ++arena_count;
+    }
+    REQUIRE(pages.reserved() + pages.returned() + pages.idle() + pages.used() ==
+            arena_count * gort::alloc::kArenaSize);
+    const gort::os::Counts now = gort::os::counts();
+    REQUIRE(now.reserved - before_.reserved == pages.reserved());
+    REQUIRE(now.prepared - before_.prepared == pages.returned() + cached_returned);
+    REQUIRE(now.ready - before_.ready == pages.used() + pages.idle() - cached_returned);
+  }
+
+  gort::alloc::PageAllocator& pages = gort::alloc::heap.pages;
+
+ private:
+  gort::os::Counts before_;
+};
+
+}  // namespace gort_test

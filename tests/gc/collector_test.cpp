@@ -1,0 +1,232 @@
+#include <catch2/catch.hpp>
+
+#include <cstring>
+
+#include <gort/base/counters.h>
+#include <gort/base/metadata.h>
+#include <gort/base/os.h>
+#include <gort/tests/gc/heap_fixture.h>
+
+using namespace gort;
+using gort_test::ExactHeap;
+using gort_test::Node;
+
+TEST_CASE("what no root reaches is freed, what one reaches stays", "[gc][collector]") {
+  ExactHeap heap;
+  Root<Node> root(make<Node>());
+  root->left = make<Node>();
+  root->left->value = 42;
+  for (int i = 0; i < 1000; ++i) make<Node>();
+  CHECK(heap.objects() == 1002);
+  heap.collect();
+  CHECK(heap.objects() == 2);
+  CHECK(root->left->value == 42);
+  root->left = nullptr;
+  heap.collect();
+  CHECK(heap.objects() == 1);
+  root = nullptr;
+  heap.collect();
+  CHECK(heap.objects() == 0);
+}
+
+TEST_CASE("a cycle of objects dies together", "[gc][collector]") {
+  ExactHeap heap;
+  Root<Node> root(make<Node>());
+  root->left = make<Node>();
+  root->left->left = root;
+  heap.collect();
+  CHECK(heap.objects() == 2);
+  root = nullptr;
+  heap.collect();
+  CHECK(heap.objects() == 0);
+}
+
+TEST_CASE("a list of three million nodes needs no recursion", "[gc][collector]") {
+  ExactHeap heap;
+  constexpr std::uint64_t kLength = 3'000'000;
+  Root<Node> head;
+  for (std::uint64_t i = 0; i < kLength; ++i) {
+    Node* node = make<Node>();
+    node->left = head.get();
+    node->value = static_cast<long>(i);
+    head = node;
+  }
+  heap.collect();
+  CHECK(heap.objects() == kLength);
+  long expected = kLength - 1;
+  for (const Node* n = head; n != nullptr; n = n->left) REQUIRE(n->value == expected--);
+}
+
+TEST_CASE("an interior pointer keeps the whole object", "[gc][collector]") {
+  ExactHeap heap;
+  Root<long> middle;
+  {
+    auto* array = make_array<long>(1000);
+    array[999] = 7;
+    middle = array + 500;
+  }
+  heap.collect();
+  CHECK(heap.objects() == 1);
+  CHECK(middle.get()[499] == 7);
+}
+
+TEST_CASE("arrays of references and of structs keep every element's targets", "[gc][collector]") {
+  ExactHeap heap;
+  // Small, described, larger than 512 bytes, and large objects of their own span.
+  for (const std::size_t count : {1U, 3U, 60U, 1000U, 100'000U}) {
+    CAPTURE(count);
+    Root<Ref<Node>> refs(make_array<Ref<Node>>(count));
+    Root<Node> nodes(make_array<Node>(count));
+    for (std::size_t i = 0; i < count; ++i) {
+      refs.get()[i] = make<Node>();
+      refs.get()[i]->value = static_cast<long>(i);
+      nodes.get()[i].right = make<Node>();
+      nodes.get()[i].right->value = -static_cast<long>(i);
+    }
+    heap.collect();
+    CHECK(heap.objects() == 2 * count + 2);
+    for (std::size_t i = 0; i < count; ++i) {
+      REQUIRE(refs.get()[i]->value == static_cast<long>(i));
+      REQUIRE(nodes.get()[i].right->value == -static_cast<long>(i));
+    }
+    refs = nullptr;
+    nodes = nullptr;
+    heap.collect();
+    CHECK(heap.objects() == 0);
+  }
+}
+
+TEST_CASE("objects wider than 64 words are traced by their bitmap", "[gc][collector]") {
+  struct Wide {
+    long before[70] = {};
+    Ref<Node> first;
+    long between[100] = {};
+    Ref<Node> last;
+    GORT_FIELDS(Wide, first, last);
+  };
+  ExactHeap heap;
+  Root<Wide> wide(make<Wide>());
+  wide->first = make<Node>();
+  wide->last = make<Node>();
+  heap.collect();
+  CHECK(heap.objects() == 3);
+}
+
+TEST_CASE("words that are not declared as references keep nothing", "[gc][collector]") {
+  ExactHeap heap;
+  Root<Node> root(make<Node>());
+  root->value = reinterpret_cast<long>(make<Node>());
+  heap.collect();
+  CHECK(heap.objects() == 1);
+}
+
+TEST_CASE("allocation past the goal starts a cycle by itself", "[gc][pacing]") {
+  ExactHeap heap;
+  const std::uint64_t before = counters.cycles.load_relaxed();
+  for (int i = 0; i < 1'000'000; ++i) make<Node>();  // 24 MB of garbage, goal 4 MiB
+  CHECK(counters.cycles.load_relaxed() - before >= 4);
+  CHECK(alloc::heap.span_bytes() < 16_MiB);
+}
+
+TEST_CASE("GOGC decides how far the heap grows", "[gc][pacing]") {
+  auto cycles_at = [](std::int64_t percent) {
+    gc::CollectorOptions options;
+    options.gc_percent = percent;
+    ExactHeap heap(options);
+    const std::uint64_t before = counters.cycles.load_relaxed();
+    for (int i = 0; i < 2'000'000; ++i) make<Node>();
+    return counters.cycles.load_relaxed() - before;
+  };
+  const std::uint64_t at_100 = cycles_at(100);
+  CHECK(at_100 >= 10);
+  CHECK(cycles_at(400) * 3 < at_100);
+  CHECK(cycles_at(-1) == 0);
+}
+
+TEST_CASE("a memory limit starts cycles that GOGC would not", "[gc][pacing]") {
+  gc::CollectorOptions options;
+  options.gc_percent = -1;
+  options.memory_limit = 16_MiB;
+  ExactHeap heap(options);
+  for (int i = 0; i < 2'000'000; ++i) make<Node>();
+  CHECK(counters.cycles.load_relaxed() >= 2);
+  CHECK(alloc::heap.span_bytes() < 18_MiB);
+}
+
+TEST_CASE("the mark stack may find no memory, and still nothing is lost", "[gc][marker]") {
+  ExactHeap heap;
+  Root<Ref<Node>> wide(make_array<Ref<Node>>(5000));
+  for (std::size_t i = 0; i < 5000; ++i) {
+    wide.get()[i] = make<Node>();
+    wide.get()[i]->left = make<Node>();
+  }
+  metadata::fail_allocation_for_test(1);  // the marker's first growth of its stack
+  heap.collect();                         // verify=1 checks the marks
+  CHECK(heap.objects() == 10'001);
+}
+
+TEST_CASE("a refused mmap leads to an emergency collection, then to success", "[gc][oom]") {
+  gc::CollectorOptions options;
+  options.gc_percent = -1;
+  ExactHeap heap(options);
+  const std::uint64_t before = counters.emergency_cycles.load_relaxed();
+  make_array<char>(1_MiB);  // the first arena is there
+  os::fail_call_for_test(1, true);
+  // All garbage: what is there is filled once, and then the first cycle makes room.
+  for (int i = 0; i < 100'000 && counters.emergency_cycles.load_relaxed() == before; ++i) {
+    REQUIRE(make_array<char>(1_MiB) != nullptr);
+  }
+  os::fail_call_for_test(0);
+  CHECK(counters.emergency_cycles.load_relaxed() == before + 1);
+}
+
+TEST_CASE("when everything is reachable, a refused mmap is bad_alloc", "[gc][oom]") {
+  ExactHeap heap;
+  std::vector<Root<char>> keep;
+  for (int i = 0; i < 10; ++i) keep.emplace_back(make_array<char>(1_MiB));
+  os::fail_call_for_test(1, true);
+  CHECK_THROWS_AS(
+      [&] {
+        for (int i = 0; i < 100'000; ++i) keep.emplace_back(make_array<char>(1_MiB));
+      }(),
+      std::bad_alloc);
+  os::fail_call_for_test(0);
+  for (const Root<char>& p : keep) std::memset(p.get(), 1, 1_MiB);
+  heap.collect();
+  CHECK(heap.objects() == keep.size());
+}
+
+TEST_CASE("sizes that overflow are bad_alloc", "[gc][oom]") {
+  ExactHeap heap;
+  CHECK_THROWS_AS(make_array<long>(~std::size_t{0} / 4), std::bad_alloc);
+  CHECK_THROWS_AS(make_array<char>(~std::size_t{0}), std::bad_alloc);
+  CHECK_THROWS_AS(gc::allocate(std::size_t{1} << 60, gc::kNoReferences), std::bad_alloc);
+  CHECK(make_array<long>(0) != nullptr);
+}
+
+TEST_CASE("a runtime can be shut down and started again", "[gc][collector]") {
+  for (int round = 0; round < 3; ++round) {
+    ExactHeap heap;
+    Root<Node> root(make<Node>());
+    for (int i = 0; i < 100'000; ++i) make<Node>();
+    heap.collect();
+    CHECK(heap.objects() == 1);
+    root = nullptr;
+  }
+  CHECK(alloc::heap.span_bytes() == 0);
+}
+
+TEST_CASE("the cycle record tells what the cycle did", "[gc][collector]") {
+  ExactHeap heap;
+  Root<Node> root(make<Node>());
+  for (int i = 0; i < 10'000; ++i) make<Node>();
+  const std::uint64_t number = gc::collector.last_cycle().number;
+  heap.collect();
+  const gc::CycleRecord record = gc::collector.last_cycle();
+  CHECK(record.number == number + 1);
+  CHECK(record.reason == gc::CycleReason::forced);
+  CHECK(record.marked == 24);
+  CHECK(record.heap_before >= 240'000);
+  CHECK(record.pause_ns >= record.mark_ns);
+  CHECK(record.next_goal == gc::kMinimumHeap);
+}

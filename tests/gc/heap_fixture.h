@@ -1,0 +1,44 @@
+#pragma once
+
+#include <cstdint>
+
+#include <gort/alloc/heap.h>
+#include <gort/gc/allocate.h>
+#include <gort/gc/collector.h>
+#include <gort/gc/ref.h>
+#include <gort/gc/root.h>
+
+namespace gort_test {
+
+/// A heap whose only roots are Root<T>: what a test does not root is garbage, exactly.
+struct ExactHeap {
+  explicit ExactHeap(gort::gc::CollectorOptions options = {}) {
+    options.conservative_stacks = false;
+    options.verify = true;
+    options.poison = true;
+    gort::gc::collector.start(options);
+  }
+  ~ExactHeap() { gort::gc::collector.shutdown(); }
+  static void collect() { gort::gc::collector.collect(gort::gc::CycleReason::forced, true); }
+  /// Objects that are allocated now.
+  static std::uint64_t objects() {
+    std::uint64_t n = 0;
+    gort::gc::with_world_stopped([&n] {
+      using namespace gort::alloc;
+      for (std::size_t c = 0; c < span_class_limit(); ++c) {
+        const auto span_class = static_cast<SpanClass>(c);
+        n += heap.allocated_objects(span_class) - heap.freed_objects(span_class);
+        heap.for_each_cache([&](ThreadCache& cache) { n += cache.uncounted(span_class); });
+      }
+    });
+    return n;
+  }
+};
+
+struct Node {
+  gort::Ref<Node> left, right;
+  long value = 0;
+  GORT_FIELDS(Node, left, right);
+};
+
+}  // namespace gort_test

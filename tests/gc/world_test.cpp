@@ -1,0 +1,127 @@
+#include <catch2/catch.hpp>
+
+#include <atomic>
+#include <thread>
+#include <vector>
+
+#include <gort/base/counters.h>
+#include <gort/tests/gc/heap_fixture.h>
+
+using namespace gort;
+using gort_test::Node;
+
+namespace {
+
+// A thread's work: lists that grow and are dropped, checked as they go.
+long build_and_check(int rounds) {
+  long errors = 0;
+  for (int round = 0; round < rounds; ++round) {
+    Root<Node> head;
+    for (long i = 0; i < 1000; ++i) {
+      Node* node = make<Node>();
+      node->left = head.get();
+      node->value = i;
+      head = node;
+    }
+    long expected = 999;
+    for (const Node* n = head; n != nullptr; n = n->left) errors += n->value != expected--;
+    errors += expected != -1;
+  }
+  return errors;
+}
+
+}  // namespace
+
+TEST_CASE("threads allocate and collect together", "[gc][world]") {
+  gort_test::ExactHeap heap;
+  std::atomic<long> errors{0};
+  std::vector<std::thread> threads;
+  for (int t = 0; t < 6; ++t) threads.emplace_back([&] { errors += build_and_check(200); });
+  // The main thread waits in join: it must not hold a collection up.
+  {
+    gc::Thread& self = gc::world.attach();
+    gc::world.enter_blocking(self);
+    for (std::thread& t : threads) t.join();
+    gc::world.leave_blocking(self);
+  }
+  CHECK(errors == 0);
+  CHECK(counters.cycles.load_relaxed() > 0);
+  heap.collect();
+  CHECK(heap.objects() == 0);
+}
+
+TEST_CASE("a thread that allocates is attached, and detached when it ends", "[gc][world]") {
+  gort_test::ExactHeap heap;
+  const std::size_t before = gc::world.thread_count();
+  std::size_t during = 0;
+  bool attached_at_first = true;
+  std::thread([&] {
+    attached_at_first = gc::World::current() != nullptr;
+    make<Node>();
+    during = gc::world.thread_count();
+  }).join();
+  CHECK_FALSE(attached_at_first);
+  CHECK(during == before + 1);
+  CHECK(gc::world.thread_count() == before);
+}
+
+TEST_CASE("a thread that ends leaves its slots to others", "[gc][world]") {
+  gort_test::ExactHeap heap;
+  Root<Node> kept;
+  std::thread([&] { kept = make<Node>(); }).join();
+  const alloc::Span* span = alloc::span_of(kept.get());
+  CHECK_FALSE(span->in_cache);
+  CHECK(span->allocated == 1);
+}
+
+TEST_CASE("a blocked thread's roots on its stack are scanned", "[gc][world]") {
+  gc::CollectorOptions options;
+  options.poison = true;
+  gc::collector.start(options);
+  std::atomic<int> stage{0};
+  long seen = 0;
+  std::thread sleeper([&] {
+    Node* volatile local = make<Node>();
+    local->value = 1234;
+    gc::Thread& self = gc::world.attach();
+    gc::world.enter_blocking(self);
+    stage = 1;
+    while (stage != 2) std::this_thread::yield();
+    gc::world.leave_blocking(self);
+    seen = local->value;
+  });
+  while (stage != 1) std::this_thread::yield();
+  for (int i = 0; i < 3; ++i) gc::collector.collect(gc::CycleReason::forced, true);
+  stage = 2;
+  sleeper.join();
+  CHECK(seen == 1234);
+  gc::collector.shutdown();
+}
+
+TEST_CASE("threads come and go while others collect", "[gc][world]") {
+  gort_test::ExactHeap heap;
+  std::atomic<bool> stop{false};
+  std::thread collecting([&] {
+    gc::world.attach();
+    while (!stop) heap.collect();
+  });
+  gc::Thread& self = gc::world.attach();
+  gc::world.enter_blocking(self);
+  long errors = 0;
+  for (int i = 0; i < 50; ++i) {
+    std::atomic<long> inner{0};
+    std::thread a([&] { inner += build_and_check(2); });
+    std::thread b([&] { inner += build_and_check(2); });
+    a.join();
+    b.join();
+    errors += inner;
+  }
+  stop = true;
+  collecting.join();
+  gc::world.leave_blocking(self);
+  CHECK(errors == 0);
+}
+
+TEST_CASE("allocation before the start says what to do", "[gc][world]") {
+  CHECK_THROWS_WITH(make<Node>(), Catch::Contains("gort::start()"));
+}
