@@ -1,0 +1,38 @@
+#include <gort/runtime/gctrace.h>
+
+#include <cmath>
+
+#include <fmt/format.h>
+
+namespace gort {
+namespace {
+
+// Go rounds sizes up to whole MiB in the goal and down in the rest.
+std::size_t megabytes(std::size_t bytes) { return bytes >> 20; }
+
+}  // namespace
+
+std::string gctrace_ms(std::int64_t ns) {
+  if (ns < 1000) return "0";
+  const double ms = static_cast<double>(ns) / 1e6;
+  if (ms >= 10) return fmt::format("{}", static_cast<std::int64_t>(ms));
+  // Two significant digits, at most three decimals, as below 1 us nothing is shown.
+  int decimals = 1;
+  for (double unit = 1; ms < unit && decimals < 3; unit /= 10) ++decimals;
+  return fmt::format("{:.{}f}", ms, decimals);
+}
+
+std::string gctrace_line(const gc::CycleRecord& cycle, std::int64_t start_ns,
+                         int gc_percent_of_cpu) {
+  const std::string stop = gctrace_ms(cycle.stop_ns);
+  const std::string rest = gctrace_ms(cycle.pause_ns - cycle.stop_ns);
+  const double at = static_cast<double>(cycle.start_ns - start_ns) / 1e9;
+  return fmt::format(
+      "gc {} @{:.3f}s {}%: {}+0+{} ms clock, {}+0/0/0+{} ms cpu, {}->{}->{} MB, {} MB goal, "
+      "{} MB stacks, 0 MB globals, 1 P{}",
+      cycle.number, at, gc_percent_of_cpu, stop, rest, stop, rest, megabytes(cycle.heap_before),
+      megabytes(cycle.heap_before), megabytes(cycle.marked), megabytes(cycle.goal),
+      megabytes(cycle.stack_bytes), cycle.reason == gc::CycleReason::forced ? " (forced)" : "");
+}
+
+}  // namespace gort

@@ -1,0 +1,29 @@
+#pragma once
+
+// GORT_DEBUG=gctrace=1: one line a collection on standard error, in the shape of Go's (src/runtime/
+// extern.go), so that tools which read Go's lines read ours:
+//
+//     gc N @T s U%: a+b+c ms clock, d+e/f/g+h ms cpu, x->y->z MB, G MB goal, S MB stacks,
+//     L MB globals, P P
+//
+// a is the time to bring the threads to a stop, b concurrent marking (0: marking happens with the
+// world stopped), c marking and the rest of the stop; the cpu figures are the same work in
+// processor time, with assists, dedicated and idle workers all 0. x, y, z are the heap at the
+// start, at the end, and what was marked.
+
+#include <string>
+
+#include <gort/gc/collector.h>
+
+namespace gort {
+
+/// The line for a cycle, without a line end. `start_ns`: when the runtime started (monotonic);
+/// `gc_percent_of_cpu`: processor time spent in collections since then, in percent.
+std::string gctrace_line(const gc::CycleRecord& cycle, std::int64_t start_ns,
+                         int gc_percent_of_cpu);
+
+/// Nanoseconds as Go prints them in milliseconds: two significant digits below 10 ms, whole ms
+/// above, 0 below a microsecond.
+std::string gctrace_ms(std::int64_t ns);
+
+}  // namespace gort

@@ -1,0 +1,66 @@
+#include <gort/runtime/ledger.h>
+
+#include <gort/base/fatal.h>
+#include <gort/base/metadata.h>
+#include <gort/base/os.h>
+#include <gort/gc/collector.h>
+#include <gort/runtime/heap_walk.h>
+
+namespace gort {
+namespace {
+
+void add_span(const HeapWalk& walk, const alloc::Span& span, Ledger& out) {
+  const HeapWalk::Tally tally = walk.tally(span);
+  out[Place::live] += tally.objects * span.elem_size;  // maps are taken out of it afterwards
+  out.add(Reason::not_swept, tally.dead * span.elem_size);
+  out.add(Reason::cached_by_thread, tally.cached * span.elem_size);
+  out.add(span.in_cache ? Reason::span_in_cache : Reason::span_pinned, tally.free * span.elem_size);
+  out[Place::span_waste] += span.waste();
+}
+
+void check(const Ledger& ledger) {
+  GORT_CHECK(ledger.sum() == ledger.mapped, "the places sum to {}, but {} bytes are mapped",
+             ledger.sum(), ledger.mapped);
+  std::array<std::size_t, kPlaceCount> by_reason{};
+  for (std::size_t i = 0; i < kReasonCount; ++i) {
+    by_reason[static_cast<std::size_t>(kReasons[i].place)] += ledger.why[i];
+  }
+  for (const Place place : all_places()) {
+    const std::size_t sum = by_reason[static_cast<std::size_t>(place)];
+    GORT_CHECK(sum == 0 || sum == ledger[place], "the reasons of {} sum to {}, the place to {}",
+               place_name(place), sum, ledger[place]);
+  }
+}
+
+Ledger walk_heap() {
+  Ledger out;
+  const HeapWalk walk;
+  alloc::heap.for_each_span([&](const alloc::Span& span) { add_span(walk, span, out); });
+  walk.for_each_map([&](const hashmap::Header* header, const hashmap::MapType& type) {
+    hashmap::account(header, type, out);
+  });
+  out[Place::live] -= out[Place::map_live] + out[Place::map_dead];
+
+  const alloc::PageAllocator& pages = alloc::heap.pages;
+  const std::size_t too_small = pages.idle_too_small();
+  out.add(Reason::page_too_small, too_small);
+  out.add(Reason::scavenger_goal, pages.idle() - too_small);
+  out[Place::returned] = pages.returned();
+  out[Place::reserved] = pages.reserved();
+  // The walk's own table counts too: it exists at this moment.
+  out[Place::metadata] = metadata::bytes();
+  out.mapped = os::counts().mapped() + metadata::bytes();
+  check(out);
+  return out;
+}
+
+}  // namespace
+
+Ledger ledger() {
+  Ledger result;
+  gc::world.attach();
+  gc::with_world_stopped([&result] { result = walk_heap(); });
+  return result;
+}
+
+}  // namespace gort

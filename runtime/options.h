@@ -1,0 +1,54 @@
+#pragma once
+
+// How the runtime is set up: by a struct, or by the environment with Go's variable names.
+//
+//   GOGC=100 | off           heap growth between collections, percent
+//   GOMEMLIMIT=512MiB | off  soft limit on memory, bytes with B, KiB, MiB, GiB, TiB
+//   GORT_DEBUG=key=value,... gctrace=1      one line a collection on standard error, Go's format
+//                            gcevery=N      collect at every Nth allocation
+//                            verify=1       check the marks of every collection
+//                            poison=1       fill freed slots with a pattern
+//                            stacks=0       do not scan stacks: only Root<T> keeps objects alive
+
+#include <cstddef>
+#include <cstdint>
+#include <limits>
+#include <string>
+#include <string_view>
+
+#include <gort/base/config.h>
+
+namespace gort {
+
+inline constexpr std::size_t kNoMemoryLimit = std::numeric_limits<std::size_t>::max();
+
+struct Options {
+  /// Percent of the live heap that may be allocated before the next collection; negative: only the
+  /// memory limit starts one.
+  std::int64_t gc_percent = 100;
+  /// Bytes; the collector runs more often to stay below. Soft: it is passed rather than refused.
+  std::size_t memory_limit = kNoMemoryLimit;
+  /// Treat every word of the stacks of attached threads as a possible reference. Without it, only
+  /// Root<T> keeps objects alive, and a raw pointer on the stack dangles after a collection.
+  bool conservative_stacks = true;
+  /// Collect at every Nth allocation; 0: off. For tests.
+  std::uint64_t collect_every = 0;
+  /// After every collection, with the world still stopped, check that nothing reachable is
+  /// unmarked; abort naming parent and child otherwise.
+  bool verify = false;
+  /// Fill the slots of dead objects with kPoison when they are swept, so that a use after free
+  /// shows.
+  bool poison = false;
+  /// One line a collection on standard error.
+  bool gctrace = false;
+
+  /// The defaults, changed by the environment. An unusable value is a std::invalid_argument that
+  /// names the variable and the value.
+  GORT_API static Options from_environment();
+};
+
+/// Parses Go's GOMEMLIMIT syntax: a number with an optional unit B, KiB, MiB, GiB or TiB, or "off".
+/// Throws std::invalid_argument.
+GORT_API std::size_t parse_memory_limit(std::string_view text);
+
+}  // namespace gort

@@ -1,0 +1,98 @@
+#include <gort/runtime/runtime.h>
+
+#include <stdexcept>
+
+#include <gort/alloc/heap.h>
+#include <gort/base/clock.h>
+#include <gort/base/counters.h>
+#include <gort/base/fatal.h>
+#include <gort/gc/collector.h>
+#include <gort/runtime/gctrace.h>
+
+namespace gort {
+namespace {
+
+std::int64_t started_at_ns = 0;  // constant while started
+
+int percent_of_cpu() {
+  const std::int64_t total = process_cpu_ns();
+  const auto spent =
+      static_cast<std::int64_t>(counters.mark_ns.load_relaxed() + counters.sweep_ns.load_relaxed());
+  return total <= 0 ? 0 : static_cast<int>(spent * 100 / total);
+}
+
+void trace_cycle(const gc::CycleRecord& cycle) {
+  write_line(gctrace_line(cycle, started_at_ns, percent_of_cpu()));
+}
+
+void require_started(const char* what) {
+  if (!gc::collector.started()) {
+    throw std::logic_error(fmt::format("gort::{}: call gort::start() first", what));
+  }
+}
+
+}  // namespace
+
+void start() { start(Options::from_environment()); }
+
+void start(const Options& options) {
+  if (gc::collector.started()) throw std::logic_error("gort::start: already started");
+  started_at_ns = now_ns();
+  gc::CollectorOptions collector_options;
+  collector_options.gc_percent = options.gc_percent;
+  collector_options.memory_limit = options.memory_limit;
+  collector_options.conservative_stacks = options.conservative_stacks;
+  collector_options.collect_every = options.collect_every;
+  collector_options.verify = options.verify;
+  collector_options.poison = options.poison;
+  collector_options.on_cycle = options.gctrace ? trace_cycle : nullptr;
+  gc::collector.start(collector_options);
+}
+
+void shutdown() {
+  require_started("shutdown");
+  const bool attached = gc::World::current() != nullptr;
+  if (gc::world.thread_count() > (attached ? 1U : 0U)) {
+    throw std::logic_error("gort::shutdown: other threads are still attached");
+  }
+  gc::collector.shutdown();
+  alloc::heap.release_idle();
+}
+
+void collect() {
+  require_started("collect");
+  gc::collector.collect(gc::CycleReason::forced, true);
+}
+
+std::size_t release_os_memory() {
+  require_started("release_os_memory");
+  gc::collector.collect(gc::CycleReason::forced, true);
+  return alloc::heap.release_idle();
+}
+
+std::int64_t set_gc_percent(std::int64_t percent) { return gc::collector.set_gc_percent(percent); }
+
+std::size_t set_memory_limit(std::size_t bytes) { return gc::collector.set_memory_limit(bytes); }
+
+AttachThread::AttachThread() : attached_here_(gc::World::current() == nullptr) {
+  require_started("AttachThread");
+  gc::world.attach();
+}
+
+AttachThread::~AttachThread() {
+  if (attached_here_) gc::world.detach();
+}
+
+Blocking::Blocking() {
+  if (gc::Thread* self = gc::World::current()) gc::world.enter_blocking(*self);
+}
+
+Blocking::~Blocking() {
+  if (gc::Thread* self = gc::World::current()) gc::world.leave_blocking(*self);
+}
+
+void safepoint() {
+  if (gc::World::current() != nullptr) gc::world.poll();
+}
+
+}  // namespace gort

@@ -1,0 +1,55 @@
+#include <catch2/catch.hpp>
+
+#include <regex>
+
+#include <gort/gort.h>
+#include <gort/runtime/gctrace.h>
+#include <gort/tests/support/child.h>
+
+using namespace gort;
+
+TEST_CASE("times have Go's two digits", "[runtime][gctrace]") {
+  CHECK(gctrace_ms(0) == "0");
+  CHECK(gctrace_ms(999) == "0");
+  CHECK(gctrace_ms(1'000) == "0.001");
+  CHECK(gctrace_ms(12'345) == "0.012");
+  CHECK(gctrace_ms(123'456) == "0.12");
+  CHECK(gctrace_ms(1'234'567) == "1.2");
+  CHECK(gctrace_ms(12'345'678) == "12");
+  CHECK(gctrace_ms(1'234'567'890) == "1234");
+}
+
+TEST_CASE("a line has Go's shape", "[runtime][gctrace]") {
+  gc::CycleRecord cycle;
+  cycle.number = 7;
+  cycle.reason = gc::CycleReason::forced;
+  cycle.start_ns = 1'186'000'000;
+  cycle.stop_ns = 5'000;
+  cycle.pause_ns = 1'205'000;
+  cycle.heap_before = 40 << 20;
+  cycle.marked = 12 << 20;
+  cycle.goal = 81 << 20;
+  CHECK(gctrace_line(cycle, 1'000'000'000, 3) ==
+        "gc 7 @0.186s 3%: 0.005+0+1.2 ms clock, 0.005+0/0/0+1.2 ms cpu, 40->40->12 MB, 81 MB goal, "
+        "0 MB stacks, 0 MB globals, 1 P (forced)");
+}
+
+TEST_CASE("GORT_DEBUG=gctrace=1 writes one line a collection", "[runtime][gctrace]") {
+  const auto result = gort_test::in_child([] {
+    ::setenv("GORT_DEBUG", "gctrace=1", 1);
+    start();
+    for (int i = 0; i < 3; ++i) collect();
+    shutdown();
+  });
+  CHECK(result.exit_code == 0);
+  const std::regex line(
+      R"(gc \d+ @\d+\.\d{3}s \d+%: [\d.]+\+[\d.]+\+[\d.]+ ms clock, [\d.]+\+[\d./]+\+[\d.]+ ms cpu, )"
+      R"(\d+->\d+->\d+ MB, \d+ MB goal, \d+ MB stacks, \d+ MB globals, \d+ P( \(forced\))?)");
+  std::istringstream lines(result.errors);
+  int count = 0;
+  for (std::string text; std::getline(lines, text); ++count) {
+    CAPTURE(text);
+    CHECK(std::regex_match(text, line));
+  }
+  CHECK(count == 3);
+}

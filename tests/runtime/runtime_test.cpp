@@ -1,0 +1,76 @@
+#include <catch2/catch.hpp>
+
+#include <stdexcept>
+#include <thread>
+
+#include <gort/gort.h>
+
+using namespace gort;
+
+TEST_CASE("start, shutdown and their misuse", "[runtime]") {
+  CHECK_THROWS_AS(collect(), std::logic_error);
+  CHECK_THROWS_AS(shutdown(), std::logic_error);
+  CHECK_THROWS_AS(AttachThread(), std::logic_error);
+  start();
+  CHECK_THROWS_AS(start(), std::logic_error);
+  shutdown();
+  start(Options{.gc_percent = 50});
+  CHECK(set_gc_percent(200) == 50);
+  CHECK(set_gc_percent(-1) == 200);
+  CHECK(set_memory_limit(1 << 30) == kNoMemoryLimit);
+  CHECK(set_memory_limit(kNoMemoryLimit) == 1 << 30);
+  shutdown();
+}
+
+TEST_CASE("shutdown with another thread attached is refused", "[runtime]") {
+  start();
+  std::atomic<int> stage{0};
+  std::thread other([&] {
+    const AttachThread attach;
+    const Blocking blocking;
+    stage = 1;
+    while (stage != 2) std::this_thread::yield();
+  });
+  while (stage != 1) std::this_thread::yield();
+  CHECK_THROWS_AS(shutdown(), std::logic_error);
+  stage = 2;
+  other.join();
+  shutdown();
+}
+
+TEST_CASE("settings apply at once", "[runtime]") {
+  start();
+  make_array<char>(10 << 20);
+  collect();
+  set_gc_percent(1000);
+  CHECK(mem_stats().NextGC >= 40U << 20);
+  set_gc_percent(100);
+  CHECK(mem_stats().NextGC <= 40U << 20);
+  shutdown();
+}
+
+TEST_CASE("MemStats counts as Go does", "[runtime][mem_stats]") {
+  start(Options{.gc_percent = -1, .conservative_stacks = false});
+  const MemStats before = mem_stats();
+  Root<Ref<long>> keep(make_array<Ref<long>>(100));
+  for (std::size_t i = 0; i < 100; ++i) {
+    keep.get()[i] = make_array<long>(4);  // 32 bytes
+    make_array<long>(4);                  // garbage
+  }
+  const MemStats full = mem_stats();
+  CHECK(full.Mallocs - before.Mallocs == 201);
+  CHECK(full.Frees == before.Frees);
+  CHECK(full.HeapAlloc - before.HeapAlloc == 896 + 200 * 32);
+  CHECK(full.BySize[4].Size == 32);
+  CHECK(full.BySize[4].Mallocs - before.BySize[4].Mallocs == 200);
+  collect();
+  const MemStats after = mem_stats();
+  CHECK(after.Frees - before.Frees == 100);
+  CHECK(after.HeapAlloc - before.HeapAlloc == 896 + 100 * 32);
+  CHECK(after.TotalAlloc == full.TotalAlloc);
+  CHECK(after.NumGC == full.NumGC + 1);
+  CHECK(after.NumForcedGC == full.NumForcedGC + 1);
+  CHECK(after.PauseNs[(after.NumGC + 255) % 256] > 0);
+  CHECK(after.LastGC > 1'700'000'000'000'000'000U);
+  shutdown();
+}
