@@ -2,11 +2,11 @@
 
 #include <cstring>
 #include <new>
+#include <stdexcept>
 
 #include <gort/alloc/collector_hooks.h>
 #include <gort/alloc/heap.h>
 #include <gort/base/counters.h>
-#include <gort/base/fatal.h>
 
 namespace gort::alloc {
 
@@ -17,7 +17,9 @@ constinit GORT_TLS ThreadCache* thread_cache = &unattached_cache;
 void* ThreadCache::refill_and_allocate(SpanClass span_class, std::size_t size) {
   ThreadCache* cache = this;
   if (collector_hooks.before_slow_path != nullptr) cache = &collector_hooks.before_slow_path(size);
-  GORT_CHECK(cache != &unattached_cache, "allocation before the heap was started");
+  if (cache == &unattached_cache) {
+    throw std::logic_error("gort: call gort::start() before allocating");
+  }
   cache->refill(span_class);
   Run& run = cache->runs_[span_class];
   char* const object = run.next;

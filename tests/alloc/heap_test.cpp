@@ -213,7 +213,7 @@ TEST_CASE("large objects are aligned as asked", "[alloc][large]") {
 
 TEST_CASE("sizes beyond the window are refused", "[alloc][large]") {
   CHECK_THROWS_AS(heap.allocate_large(~std::size_t{0}, true, 0), std::bad_alloc);
-  CHECK_THROWS_AS(heap.allocate_large(kWindowSize, true, 0), std::bad_alloc);
+  CHECK_THROWS_AS(heap.allocate_large(kWindowSize + 1, true, 0), std::bad_alloc);
   CHECK_THROWS_AS(heap.allocate_large(std::size_t{1} << 50, true, 0), std::bad_alloc);
 }
 

@@ -1,7 +1,7 @@
 #pragma once
 
-// For the tests of the page allocator: the process's own one (there is one window), as if it had never
-// been used, and given back entirely at the end.
+// For the tests of the page allocator: the process's own one (there is one window), as if it had
+// never been used, and given back entirely at the end.
 
 #include <catch2/catch.hpp>
 

@@ -85,8 +85,7 @@ std::size_t find(const Map& free, std::size_t first_page, std::size_t n,
   const PageTree::Found found = tree.find(n, lowest_free, PageTree::kWindowPages);
   if (!found.inside_chunk) return found.page;
   const std::vector<std::uint64_t> used = used_bits(free);
-  return found.page +
-         find_in_chunk(&used[(found.page - first_page) / bits::kWordBits], n, 0);
+  return found.page + find_in_chunk(&used[(found.page - first_page) / bits::kWordBits], n, 0);
 }
 
 }  // namespace

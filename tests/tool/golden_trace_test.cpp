@@ -11,8 +11,10 @@ namespace {
 const std::string kType =
     R"({"op":"type","type":"map[int64]int64","go":"go1.19.8","keysize":8,"elemsize":8,"bucketsize":144})"
     "\n";
-const std::string kMake = R"({"op":"make","hint":0})" "\n";
-const std::string kNilSnap = R"({"op":"snap","heap_bytes":0})" "\n";
+const std::string kMake = R"({"op":"make","hint":0})"
+                          "\n";
+const std::string kNilSnap = R"({"op":"snap","heap_bytes":0})"
+                             "\n";
 
 std::string error_of(const std::string& text) {
   try {
@@ -38,12 +40,22 @@ GoldenState one_bucket() {
 TEST_CASE("a golden trace is read field by field", "[tool][golden_trace]") {
   const GoldenTrace t = parse_golden_trace(
       "g.jsonl",
-      kType + R"({"op":"make","hint":9})" "\n" R"({"op":"set","k":"-7","h":"6e0942f114222b6"})" "\n"
-      R"({"op":"del","k":"8","h":"ffffffffffffffff"})" "\n" R"({"op":"clear"})" "\n"
-      R"({"op":"snap","count":1,"flags":8,"B":1,"noverflow":2,"nevacuate":3,"heap_bytes":-16,)"
-      R"("buckets":[[{"top":"8900000000000001","keys":["-7"]},{"top":"0000000000000000","keys":null}],)"
-      R"([{"top":"0000000000000000","keys":[]}]],"oldbuckets":[[{"top":"0203040000000000","keys":null}]]})"
-      "\n" R"({"op":"drop"})" "\n" + kNilSnap);
+      kType +
+          R"({"op":"make","hint":9})"
+          "\n"
+          R"({"op":"set","k":"-7","h":"6e0942f114222b6"})"
+          "\n"
+          R"({"op":"del","k":"8","h":"ffffffffffffffff"})"
+          "\n"
+          R"({"op":"clear"})"
+          "\n"
+          R"({"op":"snap","count":1,"flags":8,"B":1,"noverflow":2,"nevacuate":3,"heap_bytes":-16,)"
+          R"("buckets":[[{"top":"8900000000000001","keys":["-7"]},{"top":"0000000000000000","keys":null}],)"
+          R"([{"top":"0000000000000000","keys":[]}]],"oldbuckets":[[{"top":"0203040000000000","keys":null}]]})"
+          "\n"
+          R"({"op":"drop"})"
+          "\n" +
+          kNilSnap);
   CHECK(t.type == "map[int64]int64");
   CHECK(t.go_major == 1);
   CHECK(t.go_minor == 19);
@@ -85,14 +97,16 @@ TEST_CASE("a golden trace is read field by field", "[tool][golden_trace]") {
 TEST_CASE("a set type has no elemsize", "[tool][golden_trace]") {
   const GoldenTrace t = parse_golden_trace(
       "g.jsonl",
-      R"({"op":"type","type":"map[int32]struct{}","go":"go1.23","keysize":4,"bucketsize":48})" "\r\n"
-      + kNilSnap);
+      R"({"op":"type","type":"map[int32]struct{}","go":"go1.23","keysize":4,"bucketsize":48})"
+      "\r\n" +
+          kNilSnap);
   CHECK(t.elem_size == 0);
   CHECK(t.go_minor == 23);
 }
 
 TEST_CASE("a truncated golden line is an error with its line", "[tool][golden_trace]") {
-  CHECK(begins(error_of(kType + kMake + R"({"op":"set","k":"1","h")"), "g.jsonl:3: no JSON: byte "));
+  CHECK(
+      begins(error_of(kType + kMake + R"({"op":"set","k":"1","h")"), "g.jsonl:3: no JSON: byte "));
   CHECK(error_of(kType + "[1]\n") == "g.jsonl:2: a line must be a JSON object");
 }
 
@@ -115,7 +129,8 @@ TEST_CASE("missing and wrong golden fields are errors with their line", "[tool][
   CHECK(line(R"({"op":"set","k":1,"h":"1"})") == "g.jsonl:2: set: field \"k\" must be a string");
   CHECK(line(R"({"op":"set","k":"1","h":"xyz"})") ==
         "g.jsonl:2: set: field \"h\" must be a hash of 64 bits in hexadecimal, not \"xyz\"");
-  CHECK(begins(line(R"({"op":"del","k":"1","h":"10000000000000000"})"), "g.jsonl:2: del: field \"h\""));
+  CHECK(begins(line(R"({"op":"del","k":"1","h":"10000000000000000"})"),
+               "g.jsonl:2: del: field \"h\""));
   CHECK(line(R"({"op":"snap"})") == "g.jsonl:2: snap: field \"heap_bytes\" is missing");
   CHECK(line(R"({"op":"snap","heap_bytes":0,"count":1})") ==
         "g.jsonl:2: snap: field \"flags\" is missing");
@@ -126,8 +141,10 @@ TEST_CASE("missing and wrong golden fields are errors with their line", "[tool][
 TEST_CASE("bucket dumps must have the recorder's shape", "[tool][golden_trace]") {
   const auto snap = [](const std::string& buckets) {
     return error_of(
-        kType + R"({"op":"snap","count":1,"flags":0,"B":0,"noverflow":0,"nevacuate":0,"heap_bytes":0,)"
-        R"("buckets":)" + buckets + "}\n");
+        kType +
+        R"({"op":"snap","count":1,"flags":0,"B":0,"noverflow":0,"nevacuate":0,"heap_bytes":0,)"
+        R"("buckets":)" +
+        buckets + "}\n");
   };
   CHECK(snap(R"([[{"top":"8900000000000000","keys":["1"]}]])") == "no error");
   CHECK(begins(snap("3"), "g.jsonl:2: snap: field \"buckets\" must be an array"));
@@ -136,25 +153,31 @@ TEST_CASE("bucket dumps must have the recorder's shape", "[tool][golden_trace]")
   CHECK(begins(snap(R"([[{"top":"89zz000000000000","keys":[]}]])"), "g.jsonl:2: snap: field"));
   CHECK(begins(snap(R"([[{"top":"8900000000000000","keys":[1]}]])"), "g.jsonl:2: snap: field"));
   CHECK(begins(snap(R"([[{"top":"8900000000000000"}]])"), "g.jsonl:2: snap: field \"buckets\""));
-  CHECK(snap(R"([[{"top":"8900000000000000","keys":[]}],[{"top":"8900000000000000","keys":[]}]])") ==
-        "g.jsonl:2: snap: 2 bucket chains, but B = 0");
+  CHECK(
+      snap(R"([[{"top":"8900000000000000","keys":[]}],[{"top":"8900000000000000","keys":[]}]])") ==
+      "g.jsonl:2: snap: 2 bucket chains, but B = 0");
 }
 
 TEST_CASE("only recordings of bucket maps are accepted", "[tool][golden_trace]") {
   const auto go = [](const std::string& version) {
     return error_of(R"({"op":"type","type":"map[int64]int64","go":")" + version +
-                    R"(","keysize":8,"elemsize":8,"bucketsize":144})" "\n" + kNilSnap);
+                    R"(","keysize":8,"elemsize":8,"bucketsize":144})"
+                    "\n" +
+                    kNilSnap);
   };
   CHECK(go("go1.23.4") == "no error");
-  CHECK(go("go1.24") == "g.jsonl:1: type: go1.24: since Go 1.24 maps are no longer made of buckets");
+  CHECK(go("go1.24") ==
+        "g.jsonl:1: type: go1.24: since Go 1.24 maps are no longer made of buckets");
   CHECK(begins(go("devel +abc"), "g.jsonl:1: type: field \"go\" must be a release"));
   CHECK(begins(go("go1"), "g.jsonl:1: type: field \"go\" must be a release"));
   CHECK(begins(go("go2.0"), "g.jsonl:1: type: field \"go\" must be a release"));
 }
 
 TEST_CASE("a set before any make is an error", "[tool][golden_trace]") {
-  CHECK(error_of(kType + R"({"op":"set","k":"1","h":"1"})" "\n" + kNilSnap) ==
-        "g.jsonl:2: set: the map is nil here; a make must come first");
+  CHECK(error_of(kType +
+                 R"({"op":"set","k":"1","h":"1"})"
+                 "\n" +
+                 kNilSnap) == "g.jsonl:2: set: the map is nil here; a make must come first");
 }
 
 TEST_CASE("equal states have no differences", "[tool][golden_trace]") {
@@ -178,8 +201,9 @@ TEST_CASE("every part of a state is compared", "[tool][golden_trace]") {
   CHECK(difference([](GoldenState& s) { s.nevacuate = 1; }) == "nevacuate: 0 / 1");
   CHECK(difference([](GoldenState& s) { s.buckets[0][0].tophash[7] = 1; }) ==
         "bucket 0: tophash: 8905000000000000 / 8905000000000001");
-  CHECK(difference([](GoldenState& s) { s.buckets[0][0].keys = {"9", "7"}; }) ==
-        "bucket 0: keys: [7 9] / [9 7]");
+  CHECK(difference([](GoldenState& s) {
+          s.buckets[0][0].keys = {"9", "7"};
+        }) == "bucket 0: keys: [7 9] / [9 7]");
   CHECK(difference([](GoldenState& s) { s.buckets[0].emplace_back(); }) ==
         "bucket 0: length of the chain: 1 / 2");
   CHECK(difference([](GoldenState& s) { s.buckets.clear(); }) == "number of buckets: 1 / 0");

@@ -84,7 +84,9 @@ TEST_CASE("an unknown operation is an error with its line", "[tool][map_trace]")
   CHECK(error_of("set a\nput b\n") ==
         "t.trace:2: unknown operation \"put\"; known are make, set, del, get, clear, drop, gc, "
         "release, mark");
-  CHECK(error_of("\x7f" "ELF\x02\n").rfind("t.trace:1: unknown operation \"\\x7fELF\\x02\"", 0) == 0);
+  CHECK(error_of("\x7f"
+                 "ELF\x02\n")
+            .rfind("t.trace:1: unknown operation \"\\x7fELF\\x02\"", 0) == 0);
 }
 
 TEST_CASE("a missing field is an error with its line", "[tool][map_trace]") {

@@ -46,7 +46,8 @@ class LineObject {
 
   std::int64_t natural(const char* name, std::int64_t max) const {
     const Json& value = field(name);
-    if (!value.is_number_unsigned() || value.get<std::uint64_t>() > static_cast<std::uint64_t>(max)) {
+    if (!value.is_number_unsigned() ||
+        value.get<std::uint64_t>() > static_cast<std::uint64_t>(max)) {
       wrong(name, fmt::format("a whole number from 0 to {}", max));
     }
     return value.get<std::int64_t>();
@@ -54,7 +55,8 @@ class LineObject {
 
   std::int64_t integer(const char* name) const {
     const Json& value = field(name);
-    const bool too_large = value.is_number_unsigned() && value.get<std::uint64_t>() >
+    const bool too_large = value.is_number_unsigned() &&
+                           value.get<std::uint64_t>() >
                                static_cast<std::uint64_t>(std::numeric_limits<std::int64_t>::max());
     if (!value.is_number_integer() || too_large) wrong(name, "a whole number of 64 bits");
     return value.get<std::int64_t>();
@@ -139,7 +141,8 @@ class LineObject {
 void parse_go_version(const LineObject& line, GoldenTrace& trace) {
   const std::string text = line.string("go");
   const auto bad = [&]() {
-    line.fail(fmt::format("type: field \"go\" must be a release like \"go1.19.8\", not {}", in_quotes(text)));
+    line.fail(fmt::format("type: field \"go\" must be a release like \"go1.19.8\", not {}",
+                          in_quotes(text)));
   };
   if (!text.starts_with("go")) bad();
   const char* end = text.data() + text.size();
@@ -206,8 +209,8 @@ void parse_operation(const LineObject& line, std::size_t number, GoldenTrace& tr
     operation.snapshot = trace.snapshots.size();
     trace.snapshots.push_back(parse_snapshot(line));
   } else {
-    line.fail(fmt::format(
-        "unknown operation {}; known are type, make, set, del, clear, drop, snap", in_quotes(name)));
+    line.fail(fmt::format("unknown operation {}; known are type, make, set, del, clear, drop, snap",
+                          in_quotes(name)));
   }
   trace.operations.push_back(std::move(operation));
 }
@@ -275,6 +278,7 @@ GoldenTrace parse_golden_trace(std::string path, std::string_view text) {
     }
     if (is_type) {
       parse_type(object, trace);
+      trace.type_line = lines.number();
       typed = true;
     } else {
       parse_operation(object, lines.number(), trace);

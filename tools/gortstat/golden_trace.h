@@ -1,8 +1,8 @@
 #pragma once
 
-// Golden traces: the life of one map in real Go, recorded with every key's hash and, at snapshots, with
-// the map's header and every byte that decides where a key stands. One JSON object a line; the format
-// is in docs/formats.md.
+// Golden traces: the life of one map in real Go, recorded with every key's hash and, at snapshots,
+// with the map's header and every byte that decides where a key stands. One JSON object a line; the
+// format is in docs/formats.md.
 //
 // This file is plain data and the parser. golden_replay.h plays a trace on our map.
 
@@ -56,18 +56,19 @@ struct GoldenOperation {
 
 struct GoldenTrace {
   std::string path;
-  std::string type;      ///< as Go spells it: map[int64]int64
-  int go_major = 0;      ///< of the Go that recorded it
+  std::size_t type_line = 0;
+  std::string type;  ///< as Go spells it: map[int64]int64
+  int go_major = 0;  ///< of the Go that recorded it
   int go_minor = 0;
-  std::int64_t key_size = 0;     ///< bytes of a key in its cell
-  std::int64_t elem_size = 0;    ///< bytes of a value in its cell; 8 if it is stored indirectly
+  std::int64_t key_size = 0;   ///< bytes of a key in its cell
+  std::int64_t elem_size = 0;  ///< bytes of a value in its cell; 8 if it is stored indirectly
   std::int64_t bucket_size = 0;
   std::vector<GoldenOperation> operations;
   std::vector<GoldenSnapshot> snapshots;
 };
 
-/// Throws InputError with the line: no JSON, a missing or wrong field, an operation before `type` and
-/// `make`, a Go whose maps are not made of buckets (1.24 and later).
+/// Throws InputError with the line: no JSON, a missing or wrong field, an operation before `type`
+/// and `make`, a Go whose maps are not made of buckets (1.24 and later).
 GoldenTrace parse_golden_trace(std::string path, std::string_view text);
 
 /// A difference between what Go had and what we have.

@@ -23,8 +23,10 @@ struct Close {
 
 std::string read_text_file(const std::string& path) {
   const std::string shown = path == "-" ? "standard input" : path;
-  const std::unique_ptr<std::FILE, Close> file(path == "-" ? stdin : std::fopen(path.c_str(), "rb"));
-  if (file == nullptr) throw InputError(shown, 0, fmt::format("cannot open: {}", std::strerror(errno)));
+  const std::unique_ptr<std::FILE, Close> file(path == "-" ? stdin
+                                                           : std::fopen(path.c_str(), "rb"));
+  if (file == nullptr)
+    throw InputError(shown, 0, fmt::format("cannot open: {}", std::strerror(errno)));
 
   std::string text;
   char buffer[1 << 16];
@@ -34,8 +36,9 @@ std::string read_text_file(const std::string& path) {
     const std::string_view piece(buffer, n);
     // Here and not afterwards, so that /dev/zero or a disk image fails at its first byte.
     if (const std::size_t nul = piece.find('\0'); nul != std::string_view::npos) {
-      const auto lines = std::count(text.begin(), text.end(), '\n') +
-                         std::count(piece.begin(), piece.begin() + static_cast<std::ptrdiff_t>(nul), '\n');
+      const auto lines =
+          std::count(text.begin(), text.end(), '\n') +
+          std::count(piece.begin(), piece.begin() + static_cast<std::ptrdiff_t>(nul), '\n');
       throw InputError(shown, static_cast<std::size_t>(lines) + 1,
                        "a NUL byte: this is not a text file");
     }

@@ -10,8 +10,9 @@
 
 namespace gort::tool {
 
-/// The contents of a text file; "-" reads standard input. Throws InputError for a path that cannot be
-/// read, a directory, an empty file, and (with its line) a file that is not text: one with a NUL byte.
+/// The contents of a text file; "-" reads standard input. Throws InputError for a path that cannot
+/// be read, a directory, an empty file, and (with its line) a file that is not text: one with a NUL
+/// byte.
 std::string read_text_file(const std::string& path);
 
 /// Walks over the lines of a text. A line ends with \n or \r\n, which are not part of it; the last

@@ -13,7 +13,9 @@ namespace {
 
 using Kind = TraceOperation::Kind;
 
-constexpr bool is_space(char c) { return c == ' ' || c == '\t' || c == '\v' || c == '\f' || c == '\r'; }
+constexpr bool is_space(char c) {
+  return c == ' ' || c == '\t' || c == '\v' || c == '\f' || c == '\r';
+}
 
 std::string_view without_leading_space(std::string_view text) {
   const auto* end = text.data() + text.size();
@@ -61,7 +63,8 @@ class LineParser {
     std::string_view result = rest_.starts_with("# ") || rest_ == "#" ? "" : rest_;
     for (std::size_t at = 1; at < result.size(); ++at) {
       const bool hash = result[at] == '#' && is_space(result[at - 1]);
-      if (hash && (at + 1 == result.size() || is_space(result[at + 1]))) result = result.substr(0, at);
+      if (hash && (at + 1 == result.size() || is_space(result[at + 1])))
+        result = result.substr(0, at);
     }
     while (!result.empty() && is_space(result.back())) result.remove_suffix(1);
     if (result.empty()) fail("mark: LABEL is missing");
@@ -71,7 +74,8 @@ class LineParser {
   bool at_end() const { return rest_.empty() || rest_.front() == '#'; }
 
   void expect_end(std::string_view operation) {
-    if (!at_end()) fail(fmt::format("{}: unexpected {} after the last field", operation, in_quotes(*word())));
+    if (!at_end())
+      fail(fmt::format("{}: unexpected {} after the last field", operation, in_quotes(*word())));
   }
 
   [[noreturn]] void fail(std::string_view what) const { throw InputError(path_, number_, what); }
@@ -112,12 +116,17 @@ TraceOperation parse_operation(LineParser& line) {
       }
       break;
     case Kind::del:
-    case Kind::get: result.text = line.required_word(name, "KEY"); break;
-    case Kind::mark: result.text = line.label(); return result;
+    case Kind::get:
+      result.text = line.required_word(name, "KEY");
+      break;
+    case Kind::mark:
+      result.text = line.label();
+      return result;
     case Kind::clear:
     case Kind::drop:
     case Kind::gc:
-    case Kind::release: break;
+    case Kind::release:
+      break;
   }
   line.expect_end(name);
   return result;

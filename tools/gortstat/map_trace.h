@@ -13,10 +13,10 @@
 //     release            full collection, then all free memory goes back to the operating system
 //     mark LABEL         take a snapshot here; LABEL is the rest of the line
 //
-// Operations before any `make` use an implicit `make 0`. KEY is any run of bytes without white space;
-// %20 stands for a space. A line whose first visible character is #, and what follows a # after the
-// last field of an operation, is a comment (after a LABEL: a # followed by a space). Lines may end
-// with \r\n.
+// Operations before any `make` use an implicit `make 0`. KEY is any run of bytes without white
+// space; %20 stands for a space. A line whose first visible character is #, and what follows a #
+// after the last field of an operation, is a comment (after a LABEL: a # followed by a space).
+// Lines may end with \r\n.
 //
 // The parser also rejects what no program can do: a `set` after `drop` without a `make` between.
 
@@ -48,9 +48,9 @@ struct TraceOperation {
   };
 
   Kind kind = Kind::mark;
-  std::size_t line = 0;     ///< 1 = first
-  std::string_view text{};  ///< key or label; points into MapTrace::text
-  std::uint64_t number = 0; ///< hint, or bytes of the value object
+  std::size_t line = 0;      ///< 1 = first
+  std::string_view text{};   ///< key or label; points into MapTrace::text
+  std::uint64_t number = 0;  ///< hint, or bytes of the value object
 };
 
 struct MapTrace {

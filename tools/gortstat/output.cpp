@@ -57,7 +57,8 @@ void write_file(const std::string& path, std::string_view data) {
   if (is_special(path)) {
     std::FILE* file = std::fopen(path.c_str(), "wb");
     if (file == nullptr) fail(path, "cannot open", errno);
-    if (const int error = write_and_close(file, data); error != 0) fail(path, "cannot write", error);
+    if (const int error = write_and_close(file, data); error != 0)
+      fail(path, "cannot write", error);
     return;
   }
   const fs::path target = target_of(path);

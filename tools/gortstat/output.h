@@ -1,7 +1,7 @@
 #pragma once
 
-// Where results go. A command makes its whole output first and hands it over once it has succeeded, so
-// a failure leaves nothing half-written: standard output has got nothing, a file is as it was.
+// Where results go. A command makes its whole output first and hands it over once it has succeeded,
+// so a failure leaves nothing half-written: standard output has got nothing, a file is as it was.
 
 #include <string>
 #include <string_view>
@@ -13,15 +13,16 @@ namespace gort::tool {
 void write_stdout(std::string_view data);
 
 /// Writes `data` beside `path` and renames it into place; a path that exists and is no regular file
-/// (a device, a pipe) is written directly. Symbolic links are followed, the mode of an existing file
-/// is kept. Throws Failure.
+/// (a device, a pipe) is written directly. Symbolic links are followed, the mode of an existing
+/// file is kept. Throws Failure.
 void write_file(const std::string& path, std::string_view data);
 
 /// Says at once what would make write_file(path) fail after a long run: no such directory, a
 /// directory in its place, or the input itself (`input`: never overwritten). Throws Failure.
 void check_output_path(const std::string& path, const std::string& input);
 
-/// True if standard output is a terminal that wants colour: NO_COLOR unset or empty, TERM not "dumb".
+/// True if standard output is a terminal that wants colour: NO_COLOR unset or empty, TERM not
+/// "dumb".
 bool stdout_wants_colour();
 
 }  // namespace gort::tool

@@ -21,8 +21,8 @@ std::string human_bytes(std::uint64_t bytes);
 /// The same for a difference after - before, with its sign: "+1.2 KiB", "-3 B", "0 B".
 std::string human_change(std::uint64_t before, std::uint64_t after);
 
-/// For messages about input: in double quotes, at most `limit` bytes (then "..."), everything that is
-/// not printable ASCII as \xNN, so that no input can write control codes to a terminal.
+/// For messages about input: in double quotes, at most `limit` bytes (then "..."), everything that
+/// is not printable ASCII as \xNN, so that no input can write control codes to a terminal.
 std::string in_quotes(std::string_view text, std::size_t limit = 40);
 /// For text that is shown as it is (labels): control characters become '?'.
 std::string printable(std::string_view text);

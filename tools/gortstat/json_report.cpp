@@ -1,0 +1,104 @@
+#include <gort/tools/gortstat/json_report.h>
+
+#include <nlohmann/json.hpp>
+
+namespace gort::tool {
+namespace {
+
+// Keys stay in the order they are written: a reader of the file meets them as in docs/formats.md.
+using Json = nlohmann::ordered_json;
+
+Json operations_json(const OperationCounts& counts) {
+#define GORT_OPERATION_COUNT(name) {#name, counts.name},
+  return {GORT_OPERATION_COUNTS(GORT_OPERATION_COUNT)};
+#undef GORT_OPERATION_COUNT
+}
+
+Json ledger_json(const Ledger& ledger) {
+  Json places = Json::object();
+  for (const Place place : all_places()) places[std::string(place_name(place))] = ledger[place];
+  Json reasons = Json::object();
+  for (std::size_t i = 0; i < kReasonCount; ++i) {
+    if (ledger.why[i] > 0) reasons[std::string(kReasons[i].name)] = ledger.why[i];
+  }
+  return {
+      {"mapped", ledger.mapped}, {"places", std::move(places)}, {"reasons", std::move(reasons)}};
+}
+
+Json memstats_json(const MemStats& m) {
+#define GORT_MEMSTATS_FIELD(name) \
+  { #name, m.name }
+  return {GORT_MEMSTATS_FIELD(Alloc),        GORT_MEMSTATS_FIELD(TotalAlloc),
+          GORT_MEMSTATS_FIELD(Sys),          GORT_MEMSTATS_FIELD(Mallocs),
+          GORT_MEMSTATS_FIELD(Frees),        GORT_MEMSTATS_FIELD(HeapAlloc),
+          GORT_MEMSTATS_FIELD(HeapSys),      GORT_MEMSTATS_FIELD(HeapIdle),
+          GORT_MEMSTATS_FIELD(HeapInuse),    GORT_MEMSTATS_FIELD(HeapReleased),
+          GORT_MEMSTATS_FIELD(HeapObjects),  GORT_MEMSTATS_FIELD(OtherSys),
+          GORT_MEMSTATS_FIELD(NextGC),       GORT_MEMSTATS_FIELD(LastGC),
+          GORT_MEMSTATS_FIELD(PauseTotalNs), GORT_MEMSTATS_FIELD(NumGC),
+          GORT_MEMSTATS_FIELD(NumForcedGC),  GORT_MEMSTATS_FIELD(GCCPUFraction)};
+#undef GORT_MEMSTATS_FIELD
+}
+
+Json map_json(const std::optional<MapStats>& map) {
+  if (!map) return nullptr;
+#define GORT_MAP_FIELD(name) \
+  { #name, map->name }
+  return {GORT_MAP_FIELD(count),
+          GORT_MAP_FIELD(B),
+          GORT_MAP_FIELD(flags),
+          GORT_MAP_FIELD(noverflow),
+          GORT_MAP_FIELD(nevacuate),
+          GORT_MAP_FIELD(growing),
+          GORT_MAP_FIELD(same_size_growth),
+          GORT_MAP_FIELD(buckets),
+          GORT_MAP_FIELD(old_buckets),
+          GORT_MAP_FIELD(overflow_buckets),
+          GORT_MAP_FIELD(empty_overflow_buckets),
+          GORT_MAP_FIELD(old_overflow_buckets),
+          GORT_MAP_FIELD(spare_overflow_buckets),
+          GORT_MAP_FIELD(longest_chain),
+          GORT_MAP_FIELD(live_cells),
+          GORT_MAP_FIELD(tombstones),
+          GORT_MAP_FIELD(empty_cells),
+          GORT_MAP_FIELD(moved_cells),
+          GORT_MAP_FIELD(bytes),
+          GORT_MAP_FIELD(live_bytes),
+          GORT_MAP_FIELD(dead_bytes),
+          GORT_MAP_FIELD(bucket_size)};
+#undef GORT_MAP_FIELD
+}
+
+Json step_json(const Step& step) {
+  Json out = {{"label", step.label}};
+  if (step.line != 0) out["line"] = step.line;
+  out["added_by_tool"] = step.added_by_tool;
+  out["operations"] = operations_json(step.since);
+  out["collections"] = step.collections;
+  out["forced_collections"] = step.forced_collections;
+  out["given_back"] = step.given_back;
+  out["ledger"] = ledger_json(step.ledger);
+  out["memstats"] = memstats_json(step.memstats);
+  out["map"] = map_json(step.map);
+  out["rss"] = step.rss;
+  return out;
+}
+
+}  // namespace
+
+std::string json_report(const Report& report) {
+  Json steps = Json::array();
+  for (const Step& step : report.steps) steps.push_back(step_json(step));
+  const Json out = {{"schema", 1},
+                    {"gortstat", report.version},
+                    {"trace", report.trace},
+                    {"map_type", report.map_type},
+                    {"gc_percent", report.gc_percent},
+                    {"operations", operations_json(report.operations)},
+                    {"rss_before", report.rss_before},
+                    {"steps", std::move(steps)},
+                    {"remedies", Json::array()}};
+  return out.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
+}
+
+}  // namespace gort::tool

@@ -1,0 +1,77 @@
+// gortstat: where the memory of a map goes. The tool itself is in the other files of this
+// directory; here is only the command line's frame, and what becomes of errors.
+
+#include <cstdio>
+#include <exception>
+#include <new>
+#include <sstream>
+#include <string>
+
+#include <fmt/format.h>
+#include <CLI/CLI.hpp>
+
+#include <gort/tools/gortstat/command.h>
+#include <gort/tools/gortstat/error.h>
+#include <gort/tools/gortstat/output.h>
+
+namespace gort::tool {
+namespace {
+
+constexpr const char* kDescription =
+    "Shows where the memory of a map is, why it is still there, and what would bring it back.";
+
+constexpr const char* kExamples =
+    "Examples:\n"
+    "  gortstat replay program.trace                       the journey of what a trace deletes\n"
+    "  gortstat replay program.trace --format json -o out.json\n"
+    "  gortstat parity tests/golden/*.jsonl                our map against recordings of Go's\n"
+    "\n"
+    "Exit codes: 0 done, 1 bad input or a failed check, 2 bad command line.\n"
+    "Environment: NO_COLOR; for the heap GOGC, GOMEMLIMIT, GORT_DEBUG.";
+
+int run(int argc, char** argv) {
+  CLI::App app(kDescription, "gortstat");
+  app.footer(kExamples);
+  app.set_version_flag("--version", "gortstat " GORT_VERSION);
+  app.require_subcommand(1);
+  const Command commands[] = {add_replay_command(app), add_parity_command(app)};
+
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    // Help and version are "errors" with code 0: results, so they go out like any result.
+    std::ostringstream out;
+    std::ostringstream err;
+    const int code = app.exit(error, out, err);
+    write_stdout(out.str());
+    std::fputs(err.str().c_str(), stderr);
+    return code == 0 ? kExitOk : kExitUsage;
+  }
+  for (const Command& command : commands) {
+    if (command.app->parsed()) return command.run();
+  }
+  throw UsageError("no command");  // require_subcommand does not let this happen
+}
+
+int complain(const std::string& message, int code) {
+  std::fputs((message + '\n').c_str(), stderr);
+  return code;
+}
+
+}  // namespace
+}  // namespace gort::tool
+
+int main(int argc, char** argv) {
+  using namespace gort::tool;
+  try {
+    return run(argc, argv);
+  } catch (const InputError& error) {
+    return complain(error.what(), kExitFailure);  // begins with FILE:LINE, for editors
+  } catch (const UsageError& error) {
+    return complain(fmt::format("gortstat: {}", error.what()), kExitUsage);
+  } catch (const std::bad_alloc&) {
+    return complain("gortstat: out of memory", kExitFailure);
+  } catch (const std::exception& error) {
+    return complain(fmt::format("gortstat: {}", error.what()), kExitFailure);
+  }
+}

@@ -1,0 +1,102 @@
+#pragma once
+
+// What gortstat knows: plain data (MapStats, Ledger and MemStats are), measured by somebody
+// (map_replay.h today), shown by somebody else (text_report.h, json_report.h). Renderers see this
+// file only, never the heap, so every output format shows the same figures and can be tested with
+// figures made by hand.
+//
+//     Report == the run as a whole + its steps in order
+//     Step   == one moment: the ledger, the statistics, the map, resident memory,
+//               and what was done between the step before and this one
+
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include <gort/base/ledger.h>
+#include <gort/hashmap/inspect.h>
+#include <gort/runtime/mem_stats.h>
+
+namespace gort::tool {
+
+/// Operations of a trace, and what they did. X(name)
+#define GORT_OPERATION_COUNTS(X)                     \
+  X(make)                                            \
+  X(set)                                             \
+  X(del)                                             \
+  X(get)                                             \
+  X(clear)                                           \
+  X(drop)                                            \
+  X(gc)                                              \
+  X(release)                                         \
+  X(mark)                                            \
+  X(inserted) /* sets of a key that was not there */ \
+  X(deleted)  /* dels of a key that was there */     \
+  X(found)    /* gets of a key that was there */     \
+  X(cleared)  /* entries that clears removed */
+
+struct OperationCounts {
+#define GORT_OPERATION_COUNT(name) std::uint64_t name = 0;
+  GORT_OPERATION_COUNTS(GORT_OPERATION_COUNT)
+#undef GORT_OPERATION_COUNT
+
+  std::uint64_t total() const {
+    return make + set + del + get + clear + drop + gc + release + mark;
+  }
+  /// What was counted since `before` was taken.
+  OperationCounts since(const OperationCounts& before) const {
+    OperationCounts out;
+#define GORT_OPERATION_COUNT(name) out.name = name - before.name;
+    GORT_OPERATION_COUNTS(GORT_OPERATION_COUNT)
+#undef GORT_OPERATION_COUNT
+    return out;
+  }
+  bool operator==(const OperationCounts&) const = default;
+};
+
+enum class StepKind : std::uint8_t {
+  mark,          ///< a mark of the trace
+  end_of_trace,  ///< after the last operation
+  collect,       ///< after a full collection
+  drop,          ///< after m = nil
+  release,       ///< after release_os_memory()
+};
+
+struct Step {
+  std::string label;
+  StepKind kind = StepKind::mark;
+  std::size_t line = 0;                  ///< of the mark in the trace; 0: it has none
+  bool added_by_tool = false;            ///< not in the trace: the tool's standard ending
+  OperationCounts since;                 ///< done since the step before
+  std::uint64_t collections = 0;         ///< finished since the step before, all kinds
+  std::uint64_t forced_collections = 0;  ///< part of them that `gc` and `release` asked for
+  std::uint64_t given_back = 0;      ///< bytes that went back to the system since the step before
+  bool removal_uncollected = false;  ///< no collection since the last del, clear, drop or make
+
+  Ledger ledger;
+  MemStats memstats;
+  std::optional<MapStats> map;  ///< nothing: the map is nil
+  std::size_t rss = 0;          ///< resident bytes of the process; 0: the system does not tell
+};
+
+struct Report {
+  std::string version;         ///< of gortstat
+  std::string trace;           ///< path as given
+  std::string map_type;        ///< the map that was used
+  OperationCounts operations;  ///< of the trace, without what the tool added
+  std::int64_t gc_percent = 100;
+  std::size_t rss_before = 0;  ///< resident bytes before the heap was started, trace read
+  std::vector<Step> steps;
+};
+
+/// Says which identity of base/ledger.h a ledger breaks, or nothing if it keeps both.
+std::optional<std::string> broken_identity(const Ledger& ledger);
+
+/// Bytes of the ledger that may be resident: mapped, less what was given back and the bare reserve.
+inline std::size_t resident_at_most(const Ledger& ledger) {
+  return ledger.mapped - ledger[Place::returned] - ledger[Place::reserved];
+}
+
+}  // namespace gort::tool
