@@ -58,6 +58,21 @@ std::uintptr_t find_base() {
 
 }  // namespace
 
+void set_span(std::uintptr_t start, Pages pages, Span* span) {
+  for (std::size_t left = pages.count(); left > 0;) {
+    Arena* arena = arena_of(start);
+    const std::size_t first = (start - arena->start) >> kPageShift;
+    const std::size_t here = std::min(left, kArenaPages - first);
+    if (here == kArenaPages) {
+      arena->whole.store_release(span);
+    } else {
+      for (std::size_t i = 0; i < here; ++i) arena->spans[first + i].store_release(span);
+    }
+    start += here << kPageShift;
+    left -= here;
+  }
+}
+
 bool choose_window() {
   GORT_CHECK(window_options.max_bytes % kArenaSize == 0 && window_options.max_bytes <= kWindowSize,
              "a window of {} bytes", window_options.max_bytes);

@@ -10,6 +10,10 @@
 //
 //     span_of(p) == arenas[(p - base) >> 26]->spans[((p - base) >> 13) & 8191]
 //
+// A span that covers an arena from end to end stands in the arena's `whole` instead, and the page
+// table stays untouched (all null): else a huge object would cost a store and 8 bytes of metadata a
+// page, and a search must look there only when it finds nothing in the table.
+//
 // The window itself is no mapping. Its base is chosen at the first growth: the first of Go's hints,
 // 0x00c0_0000_0000 + i * 2^40, where an arena can be reserved; else below an address of the
 // kernel's choice. Only arenas count against the process's limit on address space.
@@ -58,7 +62,14 @@ struct Arena {
   std::uint64_t returned[kArenaPages / 64];
   std::uint64_t fresh[kArenaPages / 64];
   Arena* next;                   ///< while a growth has not published it yet
-  PageOwner spans[kArenaPages];  ///< null where the page belongs to no span
+  PageOwner whole;               ///< the span that covers the whole arena; then `spans` is all null
+  PageOwner spans[kArenaPages];  ///< null where the page belongs to no span, or to `whole`
+
+  /// The span of page `i`, or null.
+  GORT_ALWAYS_INLINE Span* span_of_page(std::size_t i) {
+    Span* span = spans[i].load_acquire();
+    return GORT_LIKELY(span != nullptr) ? span : whole.load_acquire();
+  }
 };
 
 struct Window {
@@ -77,7 +88,7 @@ GORT_ALWAYS_INLINE Span* span_of(std::uintptr_t address) {
   if (GORT_UNLIKELY(offset >= kWindowSize)) return nullptr;
   Arena* arena = arenas[offset >> kArenaShift].load_acquire();
   if (GORT_UNLIKELY(arena == nullptr)) return nullptr;
-  return arena->spans[(offset >> kPageShift) & (kArenaPages - 1)].load_acquire();
+  return arena->span_of_page((offset >> kPageShift) & (kArenaPages - 1));
 }
 GORT_ALWAYS_INLINE Span* span_of(const void* address) {
   return span_of(reinterpret_cast<std::uintptr_t>(address));
@@ -88,6 +99,10 @@ inline Arena* arena_of(std::uintptr_t address) {
   const std::uintptr_t offset = address - AtomicRef(window.base).load_relaxed();
   return offset >= kWindowSize ? nullptr : arenas[offset >> kArenaShift].load_acquire();
 }
+
+/// Makes `span` what span_of finds for these pages; null: nothing. For the owner of the pages. What
+/// was set in one call must be cleared in one call.
+void set_span(std::uintptr_t start, Pages pages, Span* span);
 
 // --- growth: for the page allocator alone, with the heap lock held -------------------------------
 

@@ -21,19 +21,6 @@ std::size_t record_bytes(std::size_t slots, bool described) {
          (described ? slots * sizeof(Tag) : 0);
 }
 
-// Points the pages of [start, start + pages) at `span` (or at nothing).
-void set_pages(std::uintptr_t start, Pages pages, Span* span) {
-  std::size_t left = pages.count();
-  while (left > 0) {
-    Arena* arena = arena_of(start);
-    const std::size_t first = (start - arena->start) >> kPageShift;
-    const std::size_t here = left < kArenaPages - first ? left : kArenaPages - first;
-    for (std::size_t i = 0; i < here; ++i) arena->spans[first + i].store_release(span);
-    start += here << kPageShift;
-    left -= here;
-  }
-}
-
 }  // namespace
 
 Span* Heap::make_span(const PageRun& run, std::size_t slots, std::size_t elem_size,
@@ -64,7 +51,7 @@ void Heap::publish(Span* span) {
   span_bytes_.fetch_add_relaxed(span->bytes());
   span_count_.fetch_add_relaxed(1);
   counters.spans_allocated.fetch_add_relaxed(1);
-  set_pages(span->start, span->pages(), span);
+  set_span(span->start, span->pages(), span);
 }
 
 Span* Heap::allocate_small_span(SpanClass span_class) {
@@ -133,7 +120,7 @@ void Heap::free_span(Span* span) {
   counters.spans_freed.fetch_add_relaxed(1);
   const std::uintptr_t start = span->start;
   const Pages count = span->pages();
-  set_pages(start, count, nullptr);
+  set_span(start, count, nullptr);
   metadata::release(span);
   LockGuard guard(pages.lock);
   pages.free(start, count);

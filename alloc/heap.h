@@ -134,7 +134,7 @@ void Heap::for_each_span(F&& f) {
     if (arena == nullptr) continue;
     std::size_t page = next > arena->start ? (next - arena->start) >> kPageShift : 0;
     while (page < arena->prepared) {
-      Span* span = arena->spans[page].load_acquire();
+      Span* span = arena->span_of_page(page);
       if (span == nullptr) {
         page = bits::find_set(arena->used, kArenaPages, page + 1);
         continue;

@@ -49,8 +49,11 @@ void PageAllocator::check() const {
       idle += popcount(~(u | r));
     }
     for (std::size_t page = 0; page < kArenaPages; ++page) {
-      GORT_CHECK(bits::test(arena->used, page) || arena->spans[page].load_acquire() == nullptr,
+      const bool in_table = arena->spans[page].load_acquire() != nullptr;
+      GORT_CHECK(bits::test(arena->used, page) || arena->span_of_page(page) == nullptr,
                  "page {} of arena {} is idle and has a span", page, place);
+      GORT_CHECK(!in_table || arena->whole.load_acquire() == nullptr,
+                 "page {} of arena {} has two spans", page, place);
     }
     for (std::size_t c = 0; c < kArenaChunks; ++c) {
       const std::size_t chunk = place * kArenaChunks + c;

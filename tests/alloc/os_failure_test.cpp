@@ -1,0 +1,213 @@
+#include <catch2/catch.hpp>
+
+#include <cstring>
+#include <new>
+#include <vector>
+
+#include <gort/base/counters.h>
+#include <gort/base/metadata.h>
+#include <gort/tests/alloc/page_fixture.h>
+
+// The operating system refuses: every single call of a run in turn, then every call from one on.
+// Whatever is refused, the books must still be exact, what is allocated keeps its contents, and
+// when the system is willing again everything works.
+
+using namespace gort;
+using namespace gort::alloc;
+using gort_test::EmptyHeap;
+
+namespace {
+
+// Touches everything that talks to the system: growth inside an arena and across several, a run
+// with alignment, a page cache, scavenging in pieces and of everything, reuse, growth again.
+// Returns the number of refusals it saw.
+int exercise(EmptyHeap& heap) {
+  int refused = 0;
+  std::vector<PageRun> live;
+  auto take = [&](std::size_t n, std::size_t alignment = 1) {
+    const std::size_t before = heap.pages.used();
+    const PageRun run = heap.allocate(n, alignment);
+    if (!run) {
+      ++refused;
+      REQUIRE(heap.pages.used() == before);
+      return;
+    }
+    REQUIRE(heap.pages.used() == before + n * kPageSize);
+    *reinterpret_cast<std::uint64_t*>(run.start) = run.start;
+    *reinterpret_cast<std::uint64_t*>(run.start + run.pages.bytes() - 8) = run.start;
+    live.push_back(run);
+  };
+  auto drop = [&](std::size_t i) {
+    if (i >= live.size()) return;
+    REQUIRE(*reinterpret_cast<std::uint64_t*>(live[i].start) == live[i].start);
+    REQUIRE(*reinterpret_cast<std::uint64_t*>(live[i].start + live[i].pages.bytes() - 8) ==
+            live[i].start);
+    heap.free(live[i]);
+    live.erase(live.begin() + static_cast<long>(i));
+  };
+  take(1);
+  take(kChunkPages);
+  take(100, 64);
+  take(3 * kArenaPages);
+  PageCache cache;
+  if (!heap.fill(cache)) {
+    ++refused;
+    REQUIRE(cache.empty());
+  }
+  if (const PageRun run = cache.allocate(Pages(3))) {
+    heap.check(cache.returned_bytes());
+    heap.free(run);
+  }
+  heap.flush(cache);
+  heap.check();
+  drop(1);
+  const std::uint64_t refusals = counters.os_refusals.load_relaxed();
+  if (heap.pages.idle() >= 64_KiB) {
+    const std::size_t done = heap.pages.scavenge(64_KiB);
+    refused += done < 64_KiB || counters.os_refusals.load_relaxed() != refusals;
+  }
+  heap.check();
+  drop(1);
+  take(7);
+  take(kChunkPages, kChunkPages);
+  drop(0);
+  const std::size_t idle = heap.pages.idle();
+  if (heap.pages.scavenge_all() < idle) ++refused;
+  heap.check();
+  take(4 * kArenaPages);
+  take(2 * kArenaPages, kArenaPages);
+  while (!live.empty()) drop(live.size() - 1);
+  heap.check();
+  const std::size_t rest = heap.pages.idle();
+  if (heap.pages.scavenge_all() < rest) ++refused;
+  heap.check();
+  return refused;
+}
+
+// The number of calls that a run makes when nothing is refused.
+std::uint64_t calls_of_a_run() {
+  EmptyHeap heap;
+  const std::uint64_t before = os::calls_for_test();
+  REQUIRE(exercise(heap) == 0);
+  return os::calls_for_test() - before;
+}
+
+bool place_skipped() {
+  for (std::size_t i = 0; i < window.arena_limit.load_relaxed(); ++i) {
+    if (arenas[i].load_relaxed() == nullptr) return true;
+  }
+  return false;
+}
+
+void run_with_refusal(std::uint64_t k, bool and_all_later) {
+  CAPTURE(k, and_all_later);
+  EmptyHeap heap;
+  os::fail_call_for_test(k, and_all_later);
+  const int refused = exercise(heap);
+  os::fail_call_for_test(0);
+  // A single refusal of address space can look like somebody else's mapping: then the next hint, or
+  // the next place, was taken.
+  if (!and_all_later) CHECK((refused > 0 || k == 1 || place_skipped()));
+  if (and_all_later) CHECK(refused > 0);
+  CHECK(heap.pages.used() == 0);
+  CHECK(exercise(heap) == 0);  // the system is willing again
+}
+
+}  // namespace
+
+TEST_CASE("each call to the system may be refused", "[alloc][page][oom]") {
+  const std::uint64_t calls = calls_of_a_run();
+  CHECK(calls > 15);
+  CHECK(calls < 2000);  // else this test takes for ever
+  for (std::uint64_t k = 1; k <= calls; ++k) run_with_refusal(k, false);
+}
+
+TEST_CASE("every call to the system from one on may be refused", "[alloc][page][oom]") {
+  const std::uint64_t calls = calls_of_a_run();
+  for (std::uint64_t k = 1; k <= calls; ++k) run_with_refusal(k, true);
+}
+
+TEST_CASE("each call may be refused with 64 KiB pages of the system", "[alloc][page][oom]") {
+  const std::uint64_t calls = calls_of_a_run();
+  for (std::uint64_t k = 1; k <= calls; ++k) {
+    CAPTURE(k);
+    EmptyHeap heap;
+    os::set_page_size_for_test(64_KiB);
+    os::fail_call_for_test(k, k % 2 == 0);
+    exercise(heap);
+    os::fail_call_for_test(0);
+    heap.pages.scavenge_all();
+    CHECK(heap.pages.idle() == 0);
+    heap.check();
+  }
+}
+
+TEST_CASE("arena records may be refused, and the address space goes back", "[alloc][arena][oom]") {
+  for (std::size_t k = 1; k <= 5; ++k) {
+    CAPTURE(k);
+    EmptyHeap heap;
+    const os::Counts before = os::counts();
+    const std::size_t metadata_before = metadata::bytes();
+    metadata::fail_allocation_for_test(k);
+    const PageRun run = heap.allocate(4 * kArenaPages);
+    metadata::fail_allocation_for_test(0);
+    if (k <= 4) {
+      CHECK_FALSE(run);
+      CHECK(os::counts().mapped() == before.mapped());
+      CHECK(metadata::bytes() == metadata_before);
+    }
+    heap.check();
+    CHECK(heap.allocate(4 * kArenaPages));
+    heap.check();
+  }
+}
+
+TEST_CASE("memory that cannot be given back stays idle, and the scavenger gives up",
+          "[alloc][page][oom]") {
+  EmptyHeap heap;
+  std::vector<PageRun> runs;
+  for (int i = 0; i < 200; ++i) runs.push_back(heap.allocate(1));
+  for (std::size_t i = 0; i < runs.size(); i += 2) heap.free(runs[i]);
+  const std::uint64_t before = os::calls_for_test();
+  os::fail_call_for_test(1, true);
+  CHECK(heap.pages.scavenge_all() == 0);
+  os::fail_call_for_test(0);
+  CHECK(os::calls_for_test() - before <= 20);
+  CHECK(heap.pages.idle() == 100 * kPageSize);
+  heap.check();
+  CHECK(heap.pages.scavenge_all() == 100 * kPageSize);
+  heap.check();
+  for (std::size_t i = 1; i < runs.size(); i += 2) heap.free(runs[i]);
+}
+
+TEST_CASE("a large object is refused whole at each call and each record", "[alloc][large][oom]") {
+  EmptyHeap heap;
+  alloc::heap.allocate_large(1, true, 0);
+  for (std::uint64_t k = 1; k <= 20; ++k) {
+    CAPTURE(k);
+    const std::size_t used = heap.pages.used();
+    const std::size_t spans = alloc::heap.span_count();
+    const bool fail_record = k > 10;
+    if (fail_record) {
+      metadata::fail_allocation_for_test(k - 10);
+    } else {
+      os::fail_call_for_test(k);
+    }
+    void* p = nullptr;
+    try {
+      p = alloc::heap.allocate_large(200_MiB, true, 0);
+    } catch (const std::bad_alloc&) {
+    }
+    os::fail_call_for_test(0);
+    metadata::fail_allocation_for_test(0);
+    if (p == nullptr) {
+      CHECK(heap.pages.used() == used);
+      CHECK(alloc::heap.span_count() == spans);
+    } else {
+      CHECK(alloc::heap.span_count() == spans + 1);
+      CHECK(span_of(p) != nullptr);
+    }
+    heap.check();
+  }
+  alloc::heap.free_everything();
+}

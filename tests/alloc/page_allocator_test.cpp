@@ -1,0 +1,392 @@
+#include <catch2/catch.hpp>
+
+#include <atomic>
+#include <cstring>
+#include <thread>
+#include <utility>
+#include <vector>
+
+#include <gort/alloc/page_state.h>
+#include <gort/base/counters.h>
+#include <gort/base/random.h>
+#include <gort/tests/alloc/page_fixture.h>
+#include <gort/tests/alloc/page_model.h>
+#include <gort/tests/support/seed.h>
+
+using namespace gort;
+using namespace gort::alloc;
+using gort_test::EmptyHeap;
+using gort_test::PageModel;
+
+namespace {
+
+std::size_t page_of(std::uintptr_t address) { return (address - window.base) / kPageSize; }
+
+// A random run of everything the page allocator can do, held against the model: the same address
+// for every request, the same bits for every page, the same books.
+class RandomRun {
+ public:
+  RandomRun(std::uint64_t seed, std::size_t system_pages)
+      : random_(seed), group_(system_pages), model_(system_pages) {
+    if (system_pages > 1) os::set_page_size_for_test(system_pages * kPageSize);
+  }
+
+  void run(std::size_t operations, std::size_t compare_every) {
+    for (std::size_t i = 0; i < operations; ++i) {
+      CAPTURE(i);
+      step();
+      if (i % compare_every == 0) compare();
+      if (i % 4096 == 0) target_ = random_.below(10) == 0 ? 0 : random_.below(16384);
+    }
+    heap_.flush(cache_);
+    model_.flush(model_cache_);
+    compare();
+    while (!live_.empty()) free_one();
+    compare();
+    CHECK(heap_.pages.used() == 0);
+    heap_.pages.scavenge_all();
+    model_.scavenge(PageModel::kNone);
+    compare();
+    CHECK(heap_.pages.idle() == 0);
+  }
+
+ private:
+  struct Live {
+    std::size_t first;
+    std::size_t count;
+  };
+
+  void step() {
+    const std::uint64_t what = random_.below(1000);
+    if (what < 2) {
+      scavenge(random_.below(4) == 0 ? PageModel::kNone : 1 + random_.below(700));
+    } else if (what < 100) {
+      use_cache();
+    } else if (live_pages_ < target_) {
+      allocate();
+    } else if (!live_.empty()) {
+      free_one();
+    }
+  }
+
+  void allocate() {
+    static constexpr std::size_t kMost[] = {1, 4, 16, 16, 64, 600, 3000, 9000};
+    const std::size_t kind = random_.below(1000);
+    const std::size_t n = 1 + random_.below(kMost[kind < 5 ? 7 : kind < 30 ? 6 : kind % 6]);
+    const std::size_t alignment = random_.below(20) == 0 ? std::size_t{1} << random_.below(11) : 1;
+    CAPTURE(n, alignment);
+    const PageModel::Run expected = model_.allocate(n, alignment);
+    const PageRun run = heap_.allocate(n, alignment);
+    REQUIRE(run);
+    REQUIRE(page_of(run.start) == expected.first);
+    REQUIRE(run.zeroed == expected.zeroed);
+    REQUIRE(run.pages.count() == n);
+    live_.push_back({expected.first, n});
+    live_pages_ += n;
+  }
+
+  // A whole run, or a part of one.
+  void free_one() {
+    const std::size_t i = random_.below(live_.size());
+    Live& run = live_[i];
+    std::size_t first = run.first;
+    std::size_t n = run.count;
+    if (n > 1 && random_.below(8) == 0) {
+      n = 1 + random_.below(n - 1);
+      if (random_.below(2) == 0) {
+        run.first += n;
+      } else {
+        first = run.first + run.count - n;
+      }
+      run.count -= n;
+    } else {
+      run = live_.back();
+      live_.pop_back();
+    }
+    heap_.free(address_of(first), n);
+    model_.free(first, n);
+    live_pages_ -= n;
+  }
+
+  void use_cache() {
+    if (cache_.empty() || random_.below(20) == 0) {
+      heap_.flush(cache_);
+      model_.flush(model_cache_);
+      REQUIRE(heap_.fill(cache_));
+      model_cache_ = model_.fill();
+    }
+    const std::size_t n = 1 + random_.below(random_.below(10) == 0 ? 64 : 6);
+    const PageModel::Run expected = model_.allocate(model_cache_, n);
+    const PageRun run = cache_.allocate(Pages(n));
+    REQUIRE(static_cast<bool>(run) == (expected.first != PageModel::kNone));
+    if (run) {
+      REQUIRE(page_of(run.start) == expected.first);
+      REQUIRE(run.zeroed == expected.zeroed);
+      live_.push_back({expected.first, n});
+      live_pages_ += n;
+    }
+    REQUIRE(cache_.idle_bytes() == model_cache_.count(true) * kPageSize);
+    REQUIRE(cache_.returned_bytes() == model_cache_.count(false) * kPageSize);
+  }
+
+  void scavenge(std::size_t pages) {
+    CAPTURE(pages);
+    const std::size_t bytes = pages == PageModel::kNone ? pages : pages * kPageSize;
+    const std::uint64_t before = counters.scavenged_bytes.load_relaxed();
+    const std::size_t done = heap_.pages.scavenge(bytes);
+    REQUIRE(done == model_.scavenge(pages) * kPageSize);
+    REQUIRE(counters.scavenged_bytes.load_relaxed() - before == done);
+  }
+
+  void compare() {
+    const auto& pages = model_.pages();
+    for (std::size_t i = 0; i < pages.size(); ++i) {
+      Arena& arena = *arena_at(i / kArenaPages);
+      const std::size_t at = i % kArenaPages;
+      const auto state = !bits::test(arena.returned, at)
+                             ? (bits::test(arena.used, at) ? PageModel::used : PageModel::idle)
+                         : bits::test(arena.fresh, at) ? PageModel::fresh
+                                                       : PageModel::returned;
+      if (state != pages[i]) FAIL("page " << i << " is " << state << ", not " << int{pages[i]});
+    }
+    heap_.check(cache_.returned_bytes());
+    const std::size_t returned = model_.count(PageModel::returned) + model_.count(PageModel::fresh);
+    REQUIRE(heap_.pages.used() == model_.count(PageModel::used) * kPageSize);
+    REQUIRE(heap_.pages.idle() == model_.count(PageModel::idle) * kPageSize);
+    REQUIRE(heap_.pages.returned() == returned * kPageSize);
+    REQUIRE(heap_.pages.reserved() == (model_.arenas() * kArenaPages - pages.size()) * kPageSize);
+    REQUIRE(heap_.idle_too_small() == model_.idle_too_small() * kPageSize);
+  }
+
+  EmptyHeap heap_;
+  Random random_;
+  std::size_t group_;
+  PageModel model_;
+  PageCache cache_;
+  PageModel::Cache model_cache_;
+  std::vector<Live> live_;
+  std::size_t live_pages_ = 0;
+  std::size_t target_ = 4000;
+};
+
+}  // namespace
+
+TEST_CASE("random requests: every page is where a naive bitmap puts it", "[alloc][page]") {
+  const std::uint64_t seed = gort_test::test_seed();
+  INFO("GORT_TEST_SEED=" << seed);
+  RandomRun(seed, 1).run(400'000, 2000);
+}
+
+TEST_CASE("the same with 64 KiB pages of the system", "[alloc][page]") {
+  const std::uint64_t seed = gort_test::test_seed();
+  INFO("GORT_TEST_SEED=" << seed);
+  RandomRun(seed, 8).run(200'000, 2000);
+}
+
+TEST_CASE("millions of random requests", "[alloc][page][.slow]") {
+  const std::uint64_t seed = gort_test::test_seed();
+  INFO("GORT_TEST_SEED=" << seed);
+  const std::size_t system_pages = GENERATE(1, 2, 8, 64);
+  CAPTURE(system_pages);
+  RandomRun(seed, system_pages).run(5'000'000, 20'000);
+}
+
+TEST_CASE("the heap grows in chunks of 4 MiB, and all of it is fresh", "[alloc][page]") {
+  EmptyHeap heap;
+  const PageRun first = heap.allocate(1);
+  CHECK(first.zeroed);
+  CHECK(heap.pages.used() == kPageSize);
+  CHECK(heap.pages.returned() == kChunkSize - kPageSize);
+  CHECK(heap.pages.idle() == 0);
+  CHECK(heap.pages.reserved() == kArenaSize - kChunkSize);
+  // Takes the rest of the first chunk and one page of the second.
+  const PageRun second = heap.allocate(kChunkPages);
+  CHECK(second.start == first.start + kPageSize);
+  CHECK(second.zeroed);
+  CHECK(heap.pages.reserved() == kArenaSize - 2 * kChunkSize);
+  // An arena and a bit: the second arena appears, and the run lies across.
+  const PageRun third = heap.allocate(kArenaPages);
+  CHECK(third.start == second.start + second.pages.bytes());
+  CHECK(heap.pages.reserved() == 2 * kArenaSize - (2 + kArenaChunks) * kChunkSize);
+  heap.check();
+  for (const PageRun& run : {first, second, third}) heap.free(run);
+  heap.check();
+}
+
+TEST_CASE("pages said to be zeroed are, and used pages keep their contents", "[alloc][page]") {
+  const std::uint64_t seed = gort_test::test_seed();
+  INFO("GORT_TEST_SEED=" << seed);
+  const bool large_pages = GENERATE(false, true);
+  EmptyHeap heap;
+  if (large_pages) os::set_page_size_for_test(64_KiB);
+  Random random(seed);
+  // Both ends of every page carry the page's address.
+  auto ends = [](std::uintptr_t page) {
+    return std::pair(reinterpret_cast<std::uint64_t*>(page),
+                     reinterpret_cast<std::uint64_t*>(page + kPageSize - 8));
+  };
+  auto for_each_page = [](const PageRun& run, auto&& f) {
+    for (std::uintptr_t p = run.start; p < run.start + run.pages.bytes(); p += kPageSize) f(p);
+  };
+  std::vector<PageRun> live;
+  PageCache cache;
+  std::size_t zeroed_again = 0;
+  std::uintptr_t highest = 0;
+  auto take = [&](const PageRun& run) {
+    for_each_page(run, [&](std::uintptr_t p) {
+      auto [first, last] = ends(p);
+      if (run.zeroed) REQUIRE((*first | *last) == 0);
+      if (run.zeroed && p < highest) ++zeroed_again;
+      *first = *last = p;
+    });
+    highest = std::max(highest, run.start + run.pages.bytes());
+    live.push_back(run);
+  };
+  for (int i = 0; i < 20'000; ++i) {
+    const std::uint64_t what = random.below(100);
+    if (what < 45) {
+      take(heap.allocate(1 + random.below(20)));
+    } else if (what < 55) {
+      if (cache.empty()) REQUIRE(heap.fill(cache));
+      if (const PageRun run = cache.allocate(Pages(1 + random.below(4)))) {
+        take(run);
+      } else {
+        heap.flush(cache);
+      }
+    } else if (what < 99 && !live.empty()) {
+      const std::size_t at = random.below(live.size());
+      for_each_page(live[at], [&](std::uintptr_t p) {
+        auto [first, last] = ends(p);
+        REQUIRE(*first == p);
+        REQUIRE(*last == p);
+      });
+      heap.free(live[at]);
+      live[at] = live.back();
+      live.pop_back();
+    } else if (what == 99) {
+      heap.pages.scavenge(random.below(2_MiB));
+    }
+  }
+  CHECK(zeroed_again > 100);  // given back and used again, so the claim was put to the test
+  heap.flush(cache);
+  heap.check();
+  for (const PageRun& run : live) heap.free(run);
+}
+
+TEST_CASE("a returned page takes no memory, a resident one does", "[alloc][page]") {
+  EmptyHeap heap;
+  const PageRun run = heap.allocate(4 * kChunkPages);
+  auto* memory = reinterpret_cast<void*>(run.start);
+  CHECK(os::resident_bytes_of(memory, run.pages.bytes()) == 0);
+  std::memset(memory, 1, run.pages.bytes());
+  CHECK(os::resident_bytes_of(memory, run.pages.bytes()) == run.pages.bytes());
+  heap.free(run);
+  CHECK(os::resident_bytes_of(memory, run.pages.bytes()) == run.pages.bytes());
+  CHECK(heap.pages.scavenge(1) == 2_MiB);  // a huge page stays whole
+  CHECK(os::resident_bytes_of(memory, run.pages.bytes()) == run.pages.bytes() - 2_MiB);
+  CHECK(heap.pages.scavenge_all() == run.pages.bytes() - 2_MiB);
+  CHECK(os::resident_bytes_of(memory, run.pages.bytes()) == 0);
+  CHECK(heap.pages.scavenge_all() == 0);
+  heap.check();
+}
+
+TEST_CASE("the scavenger leaves a whole idle huge page whole", "[alloc][page]") {
+  EmptyHeap heap;
+  const PageRun run = heap.allocate(kChunkPages);
+  heap.free(run);
+  // 2 MiB wanted less one page: the huge page at the end goes as a whole.
+  CHECK(heap.pages.scavenge(8_KiB) == 2_MiB);
+  // The lower one is not whole any more: exactly what is wanted.
+  heap.free(heap.allocate(1));
+  const PageRun hole = heap.allocate(1);
+  CHECK(heap.pages.scavenge(16_KiB) == 16_KiB);
+  heap.free(hole);
+}
+
+TEST_CASE("a request that no window can hold is refused", "[alloc][page]") {
+  EmptyHeap heap;
+  window_options.max_bytes = 2 * kArenaSize;
+  CHECK_FALSE(heap.allocate(2 * kArenaPages + 1));
+  CHECK_FALSE(heap.allocate(PageTree::kWindowPages + 1));
+  CHECK_FALSE(heap.allocate(~std::size_t{0} >> kPageShift));
+  const PageRun all = heap.allocate(2 * kArenaPages);
+  REQUIRE(all);
+  CHECK_FALSE(heap.allocate(1));
+  PageCache cache;
+  CHECK_FALSE(heap.fill(cache));
+  CHECK(cache.empty());
+  heap.check();
+  heap.free(all);
+  CHECK(heap.allocate(2 * kArenaPages).start == all.start);
+  heap.free(all);
+}
+
+TEST_CASE("every alignment up to an arena", "[alloc][page]") {
+  EmptyHeap heap;
+  std::vector<PageRun> live;
+  for (std::size_t alignment = 1; alignment <= kArenaPages; alignment *= 2) {
+    for (const std::size_t n : {1, 3, 513}) {
+      CAPTURE(alignment, n);
+      live.push_back(heap.allocate(n, alignment));
+      REQUIRE(live.back());
+      CHECK(live.back().start % (alignment * kPageSize) == 0);
+    }
+  }
+  heap.check();
+  for (const PageRun& run : live) heap.free(run);
+  heap.check();
+}
+
+TEST_CASE("threads allocate, free and scavenge at once; the books stay exact",
+          "[alloc][page][threads]") {
+  const std::uint64_t seed = gort_test::test_seed();
+  INFO("GORT_TEST_SEED=" << seed);
+  EmptyHeap heap;
+  std::atomic<int> broken{0};
+  auto allocate_and_free = [&](std::uint64_t own) {
+    Random random(seed + own);
+    std::vector<PageRun> live;
+    for (int i = 0; i < 30'000; ++i) {
+      if (live.size() < 100 && random.below(2) == 0) {
+        const PageRun run = heap.allocate(1 + random.below(40));
+        auto* word = reinterpret_cast<std::uint64_t*>(run.start);
+        if (run.zeroed && *word != 0) ++broken;
+        *word = own;
+        live.push_back(run);
+      } else if (!live.empty()) {
+        const std::size_t at = random.below(live.size());
+        if (*reinterpret_cast<std::uint64_t*>(live[at].start) != own) ++broken;
+        heap.free(live[at]);
+        live[at] = live.back();
+        live.pop_back();
+      }
+    }
+    for (const PageRun& run : live) heap.free(run);
+  };
+  std::atomic<bool> stop{false};
+  std::thread a(allocate_and_free, 1);
+  std::thread b(allocate_and_free, 2);
+  std::thread scavenger([&] {
+    Random random(seed);
+    while (!stop) heap.pages.scavenge(1 + random.below(2_MiB));
+  });
+  std::thread checker([&] {
+    while (!stop) {
+      {
+        LockGuard guard(heap.pages.lock);
+        heap.pages.check();
+      }
+      std::this_thread::yield();
+    }
+  });
+  a.join();
+  b.join();
+  stop = true;
+  scavenger.join();
+  checker.join();
+  CHECK(broken == 0);
+  CHECK(heap.pages.used() == 0);
+  heap.pages.scavenge_all();
+  CHECK(heap.pages.idle() == 0);
+  heap.check();
+}
