@@ -9,6 +9,10 @@
 #   file_length    no source file is longer than 600 lines
 #   own_words      things that have one home (memory orders, locks, mmap, malloc) stay there; no
 #                  relative include; no path of somebody's machine
+#   links          in *.md: relative links lead to a file and a heading that exist, and so does every
+#                  path of the tree that stands in backquotes
+#   pasted         in *.md: a code block after <!-- path --> is that file, to the letter; a ```cpp
+#                  block of README.md has such a line
 #
 # Comments never count, except for machine paths. lint_test.pl proves that each rule can fail.
 
@@ -187,8 +191,92 @@ sub own_words {
   }
 }
 
+# --- documents ---------------------------------------------------------------------------------------
+
+sub documents { return grep { /\.md$/ } files_below('.') }
+
+# GitHub's name for a heading: lower case, spaces to hyphens, other punctuation gone.
+sub anchors {
+  my ($text) = @_;
+  my (%anchors, $in_block);
+  for (split /\n/, $text) {
+    $in_block = !$in_block if /^```/;
+    next if $in_block || !/^#+\s+(.*?)\s*$/;
+    (my $name = lc $1) =~ s/[^\w\- ]//g;
+    $name =~ tr/ /-/;
+    $anchors{$name} = 1;
+  }
+  return \%anchors;
+}
+
+# a/./b/../c -> a/c
+sub normal_path {
+  my @parts;
+  for (split m{/}, $_[0]) {
+    next if $_ eq '' || $_ eq '.';
+    if ($_ eq '..' && @parts && $parts[-1] ne '..') { pop @parts } else { push @parts, $_ }
+  }
+  return join '/', @parts;
+}
+
+sub links {
+  my $of_the_tree = join '|', map { quotemeta } keys %rank, qw(docs cmake dev README.md);
+  for my $path (documents()) {
+    (my $directory = $path) =~ s{[^/]*$}{};
+    my $in_block = 0;
+    each_line(slurp($path), sub {
+      my ($line, $number) = @_;
+      $in_block = !$in_block if $line =~ /^```/;
+      return if $in_block;
+      while ($line =~ /`([^`]+)`/g) {
+        my $name = $1;
+        next unless $name =~ m{^(?:$of_the_tree)(?:/[\w./-]*)?$} && $name =~ m{[/.]};
+        finding($path, $number, "no such file: $name") unless -e "$root/$name";
+      }
+      (my $prose = $line) =~ s/`[^`]*`//g;
+      while ($prose =~ /\]\(([^()\s]+)\)/g) {
+        my $target = $1;
+        next if $target =~ /^[a-z]+:/;
+        my ($file, $anchor) = $target =~ /^([^#]*)(?:#(.*))?$/;
+        my $linked = $file eq '' ? $path : normal_path("$directory$file");
+        if (!-e "$root/$linked") {
+          finding($path, $number, "leads nowhere: $target");
+        } elsif (defined $anchor && !anchors(slurp($linked))->{$anchor}) {
+          finding($path, $number, "no such heading: $target");
+        }
+      }
+    });
+  }
+}
+
+sub pasted {
+  for my $path (documents()) {
+    my ($source, $block, $begin);  # of the comment just read, of the block being read
+    each_line(slurp($path), sub {
+      my ($line, $number) = @_;
+      if (defined $block) {
+        if ($line !~ /^```/) { $block .= "$line\n"; return }
+        if (defined $source && !-e "$root/$source") {
+          finding($path, $begin, "no such file: $source");
+        } elsif (defined $source && slurp($source) ne $block) {
+          finding($path, $begin, "the block below is not $source any more");
+        }
+        undef $_ for $block, $source;
+      } elsif ($line =~ /^<!-- (\S+) -->/) {
+        ($source, $begin) = ($1, $number);
+      } elsif ($line =~ /^```(\w*)/) {
+        finding($path, $number, 'a C++ block without <!-- path --> before it')
+          if $1 eq 'cpp' && $path eq 'README.md' && !defined $source;
+        $block = '';
+      } elsif ($line =~ /\S/) {
+        undef $source;
+      }
+    });
+  }
+}
+
 my %rules = (include_order => \&include_order, file_length => \&file_length,
-             own_words => \&own_words);
+             own_words => \&own_words, links => \&links, pasted => \&pasted);
 if (!defined $rule || !exists $rules{$rule}) {
   print STDERR 'usage: ' . basename($0) . ' ' . join('|', sort keys %rules) . " [ROOT]\n";
   exit 2;

@@ -68,6 +68,24 @@ my %tree = (
     'runtime/y.h'       => "// $home //!\n",
     'tests/golden/g.txt' => "$home\n",
   },
+  links => {
+    'base/a.h'     => "int a;\n",
+    'README.md'    => "[a](docs/page.md) [b](base/a.h) [c](https://x.org/y.md)\n"
+                    . "[a](page.md) //!\n[b](docs/page.md#two-words)\n[c](docs/page.md#none) //!\n"
+                    . "`base/a.h` `base/b.h` //!\n`base/` and `gort::x`\n`[x](none.md)`\n"
+                    . "```\n[a](none.md) `base/none.h`\n```\n[d](docs) [e](none) //!\n",
+    'docs/page.md' => "# Two words\n[up](../README.md) [me](#two-words)\n[up](README.md) //!\n"
+                    . "[me](#three) //!\n```\n# Three\n```\n",
+  },
+  pasted => {
+    'base/a.h'     => "int a;\nint b;\n",
+    'README.md'    => "<!-- base/a.h -->\n```cpp\nint a;\nint b;\n```\n"
+                    . "<!-- base/a.h --> //!\n```\nint a;\n```\n"
+                    . "<!-- base/none.h --> //!\n```\n```\n"
+                    . "<!-- base/a.h -->\nwords between\n```sh\nls\n```\n"
+                    . "```cpp //!\nint c;\n",
+    'docs/page.md' => "```cpp\nint c;\n```\n<!-- base/a.h --> //!\n\n```cpp\nint c;\n```\n",
+  },
 );
 die "no sample tree for rule $rule\n" unless exists $tree{$rule};
 
