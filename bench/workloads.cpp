@@ -1,0 +1,55 @@
+// The whole-program workloads on gort: the heap that workloads/heap.h asks for, out of the public
+// header alone.
+
+#include <gort/gort.h>
+
+#include <algorithm>
+
+#include <gort/bench/workloads/main.h>
+
+namespace gort::bench {
+namespace {
+
+struct GortHeap {
+  static constexpr const char* kName = "gort";
+  static constexpr bool kCollected = true;
+  template <class T>
+  using Ref = gort::Ref<T>;
+  template <class T>
+  using Root = gort::Root<T>;
+  using Thread = gort::AttachThread;
+  using Waiting = gort::Blocking;
+
+  template <class T>
+  static T* make() {
+    return gort::make<T>();
+  }
+  template <class T>
+  static T* make_array(std::size_t n) {
+    return gort::make_array<T>(n);
+  }
+  static void free(const void*) {}
+  static void start() { gort::start(); }
+  static void collect() { gort::collect(); }
+  static void release() { gort::release_os_memory(); }
+
+  // Pauses are kept in a ring of 256: with more collections than that, the last 256 count.
+  static HeapStats stats(std::int64_t after) {
+    const MemStats s = gort::mem_stats();
+    HeapStats result{s.NumGC, 0, 0, static_cast<std::int64_t>(s.OtherSys >> 10)};
+    const std::int64_t oldest = std::max<std::int64_t>(after, result.collections - 256);
+    for (std::int64_t n = oldest; n < result.collections; ++n) {
+      const auto ns = static_cast<std::int64_t>(s.PauseNs[static_cast<std::size_t>(n) % 256]);
+      result.pause_max_ns = std::max(result.pause_max_ns, ns);
+      result.pause_total_ns += ns;
+    }
+    return result;
+  }
+};
+
+}  // namespace
+}  // namespace gort::bench
+
+int main(int argc, char** argv) {
+  return gort::bench::workload_main<gort::bench::GortHeap>(argc, argv);
+}
