@@ -1,0 +1,3 @@
+module gort/bench/peers
+
+go 1.18
