@@ -10,6 +10,7 @@
 //                            time, as in Go, so that many NaNs do not pile up in one chain
 //     String, string_view    XXH3 with a 64-bit seed
 //     GORT_PLAIN_KEY structs their bytes by XXH3
+//     empty classes          a constant
 //     array, pair            their parts, each seeded with the hash so far
 //
 // Whoever does not know the process's random words cannot choose keys that collide. Two maps with
@@ -66,6 +67,8 @@ std::uint64_t hash_key(const K& key, std::uint64_t seed) {
     const double value = key;
     if (GORT_UNLIKELY(value != value)) return random_bits();
     return hash_word(value == 0 ? 0 : std::bit_cast<std::uint64_t>(value), seed);
+  } else if constexpr (std::is_empty_v<K>) {
+    return hash_word(0, seed);
   } else {
     static_assert(
         requires { typename K::GortPlainKey; },

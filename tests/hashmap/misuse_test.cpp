@@ -1,0 +1,147 @@
+// Misuse that ends the process, with Go's words and Go's exit status 2; and the one that throws.
+//
+// A key whose operator== does something to the map is the way to be inside an operation on purpose:
+// insert and erase compare keys while the map is marked as being written. The value compared also
+// stands for "another thread", which in a real race would be there by chance.
+
+#include <catch2/catch.hpp>
+
+#include <functional>
+#include <stdexcept>
+
+#include <gort/tests/hashmap/samples.h>
+#include <gort/tests/support/child.h>
+
+using namespace gort;
+using namespace gort_test;
+
+namespace {
+
+struct NosyKey {
+  long number = 0;
+  GORT_POINTER_FREE();
+  friend bool operator==(const NosyKey& a, const NosyKey& b) {
+    if (on_compare) std::exchange(on_compare, nullptr)();
+    return a.number == b.number;
+  }
+  static inline std::function<void()> on_compare;
+};
+struct NosyHash {
+  std::uint64_t operator()(const NosyKey& key, std::uint32_t seed) const {
+    return hashmap::hash_word(static_cast<std::uint64_t>(key.number), seed);
+  }
+};
+using NosyMap = Map<NosyKey, long, NosyHash>;
+
+// Runs `outer`, and within its first comparison of keys `inner`, in a child process.
+template <class Outer, class Inner>
+ChildResult within(Outer outer, Inner inner) {
+  return in_child([&] {
+    const Runtime runtime;
+    const Root<NosyMap> map = make_map<NosyKey, long, NosyHash>();
+    for (long i = 0; i < 5; ++i) (*map)[NosyKey{i}] = i;
+    NosyKey::on_compare = [&] { inner(*map); };
+    outer(*map);
+  });
+}
+
+void check_fatal(const ChildResult& result, const std::string& words) {
+  CHECK(result.exit_code == 2);
+  CHECK(result.errors.substr(0, result.errors.find('\n')) == "fatal error: " + words);
+}
+
+void put(const NosyMap& map) { map[NosyKey{1}] = 9; }
+void take_out(const NosyMap& map) { map.erase(NosyKey{1}); }
+void look_up(const NosyMap& map) { (void)map.find(NosyKey{1}); }
+void loop_over(const NosyMap& map) {
+  for (const auto& pair : map) (void)pair;
+}
+void clear_all(const NosyMap& map) { map.clear(); }
+
+}  // namespace
+
+TEST_CASE("two writers at once", "[hashmap][misuse]") {
+  check_fatal(within(put, put), "concurrent map writes");
+  check_fatal(within(put, take_out), "concurrent map writes");
+  check_fatal(within(take_out, put), "concurrent map writes");
+  check_fatal(within(take_out, clear_all), "concurrent map writes");
+}
+
+TEST_CASE("a reader beside a writer", "[hashmap][misuse]") {
+  check_fatal(within(put, look_up), "concurrent map read and map write");
+  check_fatal(within(take_out, look_up), "concurrent map read and map write");
+}
+
+TEST_CASE("a loop beside a writer", "[hashmap][misuse]") {
+  check_fatal(within(put, loop_over), "concurrent map iteration and map write");
+}
+
+TEST_CASE("a writer finds at its end that another one has been there", "[hashmap][misuse]") {
+  const auto other_writer_ends = [](const NosyMap& map) {
+    map.header()->remove_flags(hashmap::kWriting);
+  };
+  check_fatal(within(put, other_writer_ends), "concurrent map writes");
+  check_fatal(within(take_out, other_writer_ends), "concurrent map writes");
+}
+
+TEST_CASE("readers may be many, and size() is never checked", "[hashmap][misuse]") {
+  CHECK(within(look_up, look_up).exit_code == 0);
+  CHECK(within(look_up, loop_over).exit_code == 0);
+  CHECK(within(put, [](const NosyMap& map) { (void)map.size(); }).exit_code == 0);
+}
+
+TEST_CASE("reading an empty map is not checked, as in Go", "[hashmap][misuse]") {
+  const Runtime runtime;
+  const Root<Map<long, long>> map = make_map<long, long>();
+  map->header()->add_flags(hashmap::kWriting);
+  CHECK(map->find(1) == nullptr);
+  CHECK(map->begin() == map->end());
+  CHECK_FALSE(map->erase(1));
+  map->clear();
+  map->header()->remove_flags(hashmap::kWriting);
+}
+
+TEST_CASE("a nil map reads as empty", "[hashmap][nil]") {
+  const Runtime runtime;
+  const Map<long, String> map;
+  CHECK(map == nullptr);
+  CHECK_FALSE(map);
+  CHECK(map.empty());
+  CHECK(map.find(1) == nullptr);
+  CHECK_FALSE(map.contains(1));
+  CHECK(map.get(1) == "");
+  CHECK(String(map[1]) == "");
+  CHECK_FALSE(map.erase(1));
+  CHECK(map.begin() == map.end());
+  map.clear();
+  CHECK(inspect(map).bytes == 0);
+  CHECK(map == Map<long, String>(nullptr));
+}
+
+TEST_CASE("writing to a nil map throws Go's words", "[hashmap][nil]") {
+  const Runtime runtime;
+  const Map<String, long> map;
+  const auto text_of = [](auto&& f) -> std::string {
+    try {
+      f();
+    } catch (const std::logic_error& error) {
+      return error.what();
+    }
+    return "no exception";
+  };
+  const std::string words = "assignment to entry in nil map";
+  CHECK(text_of([&] { map["a"] = 1; }) == words);
+  CHECK(text_of([&] { map["a"] += 1; }) == words);
+  CHECK(text_of([&] { map.insert_or_assign(String("a"), 1); }) == words);
+}
+
+TEST_CASE("an exception out of a key's copy leaves no writing flag behind", "[hashmap][misuse]") {
+  const Runtime runtime;
+  const Root<NosyMap> map = make_map<NosyKey, long, NosyHash>();
+  (*map)[NosyKey{1}] = 1;
+  NosyKey::on_compare = [] { throw std::runtime_error("stop"); };
+  CHECK_THROWS_AS((*map)[NosyKey{1}] = 2, std::runtime_error);
+  CHECK(map->header()->load_flags() == 0);
+  (*map)[NosyKey{1}] = 3;
+  CHECK(map->get(NosyKey{1}) == 3);
+}
