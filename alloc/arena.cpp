@@ -12,6 +12,7 @@ namespace gort::alloc {
 
 constinit Window window;
 constinit Atomic<Arena*> arenas[kMaxArenas];
+constinit Atomic<PageOwner*> page_tables[kMaxArenas];
 constinit WindowOptions window_options;
 
 namespace {
@@ -60,17 +61,38 @@ std::uintptr_t find_base() {
 
 void set_span(std::uintptr_t start, Pages pages, Span* span) {
   for (std::size_t left = pages.count(); left > 0;) {
-    Arena* arena = arena_of(start);
-    const std::size_t first = (start - arena->start) >> kPageShift;
+    const std::size_t place = (start - window.base) >> kArenaShift;
+    const std::size_t first = ((start - window.base) >> kPageShift) & (kArenaPages - 1);
     const std::size_t here = std::min(left, kArenaPages - first);
-    if (here == kArenaPages) {
-      arena->whole.store_release(span);
+    PageOwner* table = page_tables[place].load_relaxed();
+    if (table == nullptr) {
+      GORT_CHECK(here == kArenaPages, "arena {} has no page table", place);
+      arenas[place].load_relaxed()->whole.store_release(span);
     } else {
-      for (std::size_t i = 0; i < here; ++i) arena->spans[first + i].store_release(span);
+      for (std::size_t i = 0; i < here; ++i) table[first + i].store_release(span);
     }
     start += here << kPageShift;
     left -= here;
   }
+}
+
+bool have_page_tables(std::uintptr_t start, Pages count) {
+  const std::uintptr_t end = start + count.bytes();
+  // Only the first and the last arena can be covered in part.
+  for (const std::uintptr_t part : {start, end - 1}) {
+    const std::size_t place = (part - window.base) >> kArenaShift;
+    if (page_tables[place].load_relaxed() != nullptr) continue;
+    Arena& arena = *arenas[place].load_relaxed();
+    if (start <= arena.start && arena.start + kArenaSize <= end) continue;
+    GORT_CHECK(arena.whole.load_acquire() == nullptr, "arena {} has pages to give and an owner",
+               place);
+    // Like the record, an array without constructors.
+    auto* table = static_cast<PageOwner*>(
+        metadata::try_allocate(kArenaPages * sizeof(PageOwner), alignof(PageOwner)));
+    if (table == nullptr) return false;
+    page_tables[place].store_release(table);
+  }
+  return true;
 }
 
 bool choose_window() {
@@ -160,6 +182,7 @@ void release_arenas() {
       os::release(start + prepared, kArenaSize - prepared, os::From::reserved);
     }
     arenas[i].store_release(nullptr);
+    metadata::release(page_tables[i].exchange_acq_rel(nullptr));
     metadata::release(arena);
   }
   window.arena_limit.store_release(0);

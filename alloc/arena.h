@@ -4,15 +4,15 @@
 //
 // The heap lies in one window of address space, [window.base, window.base + kWindowSize). Arenas of
 // 64 MiB are reserved in it one after another as the heap grows; a place in the window where
-// somebody else's mapping lies is skipped. So the arena of an address is a shift and one load from
-// a table of 65,536 pointers (in .bss: untouched parts of it take no memory), and its span one more
-// load from the arena's page table:
+// somebody else's mapping lies is skipped. So the page table of an address is a shift and one load
+// from a table of 65,536 pointers (in .bss: untouched parts of it take no memory), and its span one
+// more load:
 //
-//     span_of(p) == arenas[(p - base) >> 26]->spans[((p - base) >> 13) & 8191]
+//     span_of(p) == page_tables[(p - base) >> 26][((p - base) >> 13) & 8191]
 //
-// A span that covers an arena from end to end stands in the arena's `whole` instead, and the page
-// table stays untouched (all null): else a huge object would cost a store and 8 bytes of metadata a
-// page, and a search must look there only when it finds nothing in the table.
+// An arena gets its page table (64 KiB) when a run of pages is taken that does not cover it from
+// end to end. Until then it belongs as a whole to one span or to none, and the record says which:
+// a huge object costs neither a store nor eight bytes of metadata a page.
 //
 // The window itself is no mapping. Its base is chosen at the first growth: the first of Go's hints,
 // 0x00c0_0000_0000 + i * 2^40, where an arena can be reserved; else below an address of the
@@ -29,9 +29,9 @@
 // used has its `fresh` bit set as well:
 //     fresh is a subset of returned is a subset of not used
 //
-// Guards. `spans` entries are written by the page's owner and read by anybody (release, acquire),
-// the table of arenas likewise (an arena goes away at shutdown only). Everything else: the heap
-// lock.
+// Guards. Entries of a page table are written by the page's owner and read by anybody (release,
+// acquire), the tables of arenas and page tables likewise (they go away at shutdown only).
+// Everything else: the heap lock.
 
 #include <cstddef>
 #include <cstdint>
@@ -43,8 +43,8 @@
 
 namespace gort::alloc {
 
-/// The span that a page belongs to. Not an Atomic: an arena's record is a zeroed block whose
-/// untouched parts take no memory, so nothing in it may need a constructor to run.
+/// The span that a page belongs to; null: to none. Not an Atomic: page tables and records are
+/// zeroed blocks, so nothing in them may need a constructor to run.
 class PageOwner {
  public:
   Span* load_acquire() { return AtomicRef(span_).load_acquire(); }
@@ -61,15 +61,11 @@ struct Arena {
   std::uint64_t used[kArenaPages / 64];
   std::uint64_t returned[kArenaPages / 64];
   std::uint64_t fresh[kArenaPages / 64];
-  Arena* next;                   ///< while a growth has not published it yet
-  PageOwner whole;               ///< the span that covers the whole arena; then `spans` is all null
-  PageOwner spans[kArenaPages];  ///< null where the page belongs to no span, or to `whole`
+  Arena* next;      ///< while a growth has not published it yet
+  PageOwner whole;  ///< as long as there is no page table: whose the whole arena is
 
   /// The span of page `i`, or null.
-  GORT_ALWAYS_INLINE Span* span_of_page(std::size_t i) {
-    Span* span = spans[i].load_acquire();
-    return GORT_LIKELY(span != nullptr) ? span : whole.load_acquire();
-  }
+  Span* span_of_page(std::size_t i);
 };
 
 struct Window {
@@ -80,19 +76,28 @@ struct Window {
 
 extern Window window;
 extern Atomic<Arena*> arenas[kMaxArenas];
+extern Atomic<PageOwner*> page_tables[kMaxArenas];
+
+/// span_of where there is no page table.
+inline Span* owner_of_arena(std::size_t place) {
+  Arena* arena = arenas[place].load_acquire();
+  return arena == nullptr ? nullptr : arena->whole.load_acquire();
+}
 
 /// The span that `address` lies in; null for any address that is not in a page of a span: foreign
 /// memory, idle pages, reserve. Safe for every bit pattern, from any thread, at any time.
 GORT_ALWAYS_INLINE Span* span_of(std::uintptr_t address) {
   const std::uintptr_t offset = address - AtomicRef(window.base).load_relaxed();
   if (GORT_UNLIKELY(offset >= kWindowSize)) return nullptr;
-  Arena* arena = arenas[offset >> kArenaShift].load_acquire();
-  if (GORT_UNLIKELY(arena == nullptr)) return nullptr;
-  return arena->span_of_page((offset >> kPageShift) & (kArenaPages - 1));
+  PageOwner* table = page_tables[offset >> kArenaShift].load_acquire();
+  if (GORT_UNLIKELY(table == nullptr)) return owner_of_arena(offset >> kArenaShift);
+  return table[(offset >> kPageShift) & (kArenaPages - 1)].load_acquire();
 }
 GORT_ALWAYS_INLINE Span* span_of(const void* address) {
   return span_of(reinterpret_cast<std::uintptr_t>(address));
 }
+
+inline Span* Arena::span_of_page(std::size_t i) { return span_of(start + (i << kPageShift)); }
 
 /// The arena that `address` lies in, or null.
 inline Arena* arena_of(std::uintptr_t address) {
@@ -100,8 +105,9 @@ inline Arena* arena_of(std::uintptr_t address) {
   return offset >= kWindowSize ? nullptr : arenas[offset >> kArenaShift].load_acquire();
 }
 
-/// Makes `span` what span_of finds for these pages; null: nothing. For the owner of the pages. What
-/// was set in one call must be cleared in one call.
+/// Makes `span` what span_of finds for these pages; null: nothing. For the owner of the pages,
+/// which came as one run from the page allocator; what was set in one call must be cleared in one
+/// call.
 void set_span(std::uintptr_t start, Pages pages, Span* span);
 
 // --- growth: for the page allocator alone, with the heap lock held -------------------------------
@@ -132,6 +138,9 @@ Reservation reserve_places(std::size_t place, std::size_t count);
 
 /// Records for arenas at [place, place + count), linked by `next`; null if there is no memory.
 Arena* make_arenas(std::size_t place, std::size_t count);
+/// Makes page tables for the arenas that the run of `count` pages at `start` covers in part. False
+/// if there is no memory.
+bool have_page_tables(std::uintptr_t start, Pages count);
 /// Takes back records that were never published.
 void discard_arenas(Arena* first);
 /// Makes them visible to span_of and everybody else.

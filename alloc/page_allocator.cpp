@@ -10,8 +10,7 @@ namespace gort::alloc {
 PageTree page_tree;
 constinit ChunkSet scavenger_index;
 
-// --- allocation
-// --------------------------------------------------------------------------------------
+// --- allocation ----------------------------------------------------------------------------------
 
 PageRun PageAllocator::allocate(Pages count, std::size_t alignment_pages) {
   const std::size_t n = count.count();
@@ -24,6 +23,7 @@ PageRun PageAllocator::allocate(Pages count, std::size_t alignment_pages) {
     first = find_aligned(n, alignment_pages);
     GORT_CHECK(first != kNoPage, "no room for {} pages after growth", n);
   }
+  if (GORT_UNLIKELY(!have_page_tables(address_of(first), count))) return {};
   return take(first, n);
 }
 
@@ -144,8 +144,7 @@ void PageAllocator::summarize(std::size_t first, std::size_t count) {
   page_tree.update(first_chunk, last_chunk);
 }
 
-// --- page caches
-// -------------------------------------------------------------------------------------
+// --- page caches ---------------------------------------------------------------------------------
 
 bool PageAllocator::fill(PageCache& cache) {
   GORT_CHECK(cache.empty(), "a page cache is filled that is not empty");
@@ -155,6 +154,7 @@ bool PageAllocator::fill(PageCache& cache) {
     page = find(1);
   }
   const std::size_t first = bits::align_down(page, PageCache::kBlockPages);
+  if (!have_page_tables(address_of(first), Pages(PageCache::kBlockPages))) return false;
   Arena& arena = *arena_at(first / kArenaPages);
   const std::size_t w = first % kArenaPages / bits::kWordBits;
   cache.start_ = address_of(first);

@@ -48,12 +48,12 @@ void PageAllocator::check() const {
       used += popcount(u);
       idle += popcount(~(u | r));
     }
+    GORT_CHECK(
+        page_tables[place].load_acquire() == nullptr || arena->whole.load_acquire() == nullptr,
+        "arena {} has a page table and an owner", place);
     for (std::size_t page = 0; page < kArenaPages; ++page) {
-      const bool in_table = arena->spans[page].load_acquire() != nullptr;
       GORT_CHECK(bits::test(arena->used, page) || arena->span_of_page(page) == nullptr,
                  "page {} of arena {} is idle and has a span", page, place);
-      GORT_CHECK(!in_table || arena->whole.load_acquire() == nullptr,
-                 "page {} of arena {} has two spans", page, place);
     }
     for (std::size_t c = 0; c < kArenaChunks; ++c) {
       const std::size_t chunk = place * kArenaChunks + c;

@@ -7,13 +7,19 @@
 //                to go past all the holes
 //   Mixed        a random mix of runs of 1..16 pages in the upper end, with the holes below
 //   Cache        runs of one page out of a thread's page cache, with its refills
+//   BitmapScan   what Holes costs when first fit looks through the bitmap itself, word by word from
+//                the lowest free page
+//   Large        an object of the size, made and freed through the heap, with its span
 //   Grow         a whole heap of the size: reserve, prepare, take, and give everything back
 
 #include <benchmark/benchmark.h>
 
+#include <bit>
+#include <new>
 #include <vector>
 
 #include <gort/alloc/heap.h>
+#include <gort/alloc/page_summary.h>
 #include <gort/base/random.h>
 #include <gort/base/units.h>
 
@@ -60,6 +66,30 @@ void allocate_and_free(benchmark::State& state, std::size_t hole_every) {
 void BM_Packed(benchmark::State& state) { allocate_and_free(state, 0); }
 void BM_Holes(benchmark::State& state) { allocate_and_free(state, kHolePages); }
 
+// First fit without the tree: the same bits, looked through from the lowest free page. As fast as
+// that can be: whole words are skipped.
+void BM_BitmapScan(benchmark::State& state) {
+  const std::size_t words = Pages::holding(static_cast<std::size_t>(state.range(0))).count() / 64;
+  std::vector<std::uint64_t> used(words + 1, ~std::uint64_t{0});
+  for (std::size_t i = 0; i < words; i += kHolePages / 64) used[i] &= ~(std::uint64_t{1} << 32);
+  used[words] = 0;
+  const std::size_t lowest_free = 32;
+  for (auto _ : state) {
+    std::size_t word = lowest_free / 64;
+    std::uint64_t starts = 0;
+    for (;; ++word) {
+      if (used[word] == ~std::uint64_t{0}) continue;
+      starts = runs_of(~used[word], 4);
+      if (starts != 0) break;
+    }
+    const auto bit = static_cast<std::size_t>(std::countr_zero(starts));
+    used[word] |= bits::low_mask(4) << bit;
+    benchmark::DoNotOptimize(used.data());
+    benchmark::ClobberMemory();
+    used[word] &= ~(bits::low_mask(4) << bit);
+  }
+}
+
 void BM_Mixed(benchmark::State& state) {
   BigHeap big(static_cast<std::size_t>(state.range(0)), kHolePages);
   if (!big.ok()) return state.SkipWithError("the system refuses");
@@ -92,6 +122,24 @@ void BM_Cache(benchmark::State& state) {
   }
 }
 
+void BM_Large(benchmark::State& state) {
+  for (auto _ : state) {
+    try {
+      heap.allocate_large(static_cast<std::size_t>(state.range(0)), true, 0);
+    } catch (const std::bad_alloc&) {
+      // mimalloc likes addresses from 2 TiB on, which lie in the middle of our window.
+      return state.SkipWithError("no room in the window");
+    }
+    heap.free_everything();
+    state.PauseTiming();
+    {
+      LockGuard guard(heap.pages.lock);
+      heap.pages.release_everything();
+    }
+    state.ResumeTiming();
+  }
+}
+
 void BM_Grow(benchmark::State& state) {
   for (auto _ : state) {
     BigHeap big(static_cast<std::size_t>(state.range(0)));
@@ -104,8 +152,14 @@ void heap_sizes(benchmark::internal::Benchmark* b) {
     b->Arg(static_cast<std::int64_t>(bytes));
   }
 }
+BENCHMARK(BM_Large)
+    ->Arg(static_cast<std::int64_t>(kWindowSize))
+    ->Apply(heap_sizes)
+    ->Unit(benchmark::kMillisecond)
+    ->Iterations(3);
 BENCHMARK(BM_Packed)->Apply(heap_sizes);
 BENCHMARK(BM_Holes)->Apply(heap_sizes);
+BENCHMARK(BM_BitmapScan)->Apply(heap_sizes);
 BENCHMARK(BM_Mixed)->Apply(heap_sizes);
 BENCHMARK(BM_Cache)->Apply(heap_sizes);
 BENCHMARK(BM_Grow)->Apply(heap_sizes)->Unit(benchmark::kMillisecond)->Iterations(1);

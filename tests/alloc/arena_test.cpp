@@ -1,10 +1,12 @@
 #include <catch2/catch.hpp>
 
+#include <memory>
 #include <vector>
 
 #include <sys/mman.h>
 #include <sys/resource.h>
 
+#include <gort/base/metadata.h>
 #include <gort/base/random.h>
 #include <gort/tests/alloc/page_fixture.h>
 #include <gort/tests/support/child.h>
@@ -85,6 +87,43 @@ TEST_CASE("span_of any bit pattern is its span or nothing", "[alloc][arena]") {
   }
   for (Owned& o : owned) set_span(o.run.start, o.run.pages, nullptr);
   for (Owned& o : owned) REQUIRE(span_of(o.run.start + o.run.pages.bytes() / 2) == nullptr);
+}
+
+TEST_CASE("an arena of one span needs no page table until it is cut up", "[alloc][arena]") {
+  EmptyHeap heap;
+  const std::size_t metadata_before = metadata::bytes();
+  Span span;
+  const PageRun huge = heap.allocate(100 * kArenaPages);
+  set_span(huge.start, huge.pages, &span);
+  CHECK(metadata::bytes() - metadata_before < 100 * 8_KiB);
+  for (std::size_t place = 0; place < 100; ++place) {
+    CHECK(page_tables[place].load_relaxed() == nullptr);
+    CHECK(span_of(place_address(place)) == &span);
+    CHECK(span_of(place_address(place) + kArenaSize - 1) == &span);
+  }
+  CHECK(span_of(place_address(100)) == nullptr);
+  set_span(huge.start, huge.pages, nullptr);
+  CHECK(span_of(place_address(50)) == nullptr);
+  heap.free(huge);
+
+  const PageRun small = heap.allocate(1);
+  set_span(small.start, small.pages, &span);
+  CHECK(page_tables[0].load_relaxed() != nullptr);
+  CHECK(span_of(place_address(0)) == &span);
+  CHECK(span_of(place_address(0) + kPageSize) == nullptr);
+  set_span(small.start, small.pages, nullptr);
+  heap.free(small);
+
+  // The table stays, and a span over the whole arena is written into it.
+  const PageRun again = heap.allocate(2 * kArenaPages);
+  set_span(again.start, again.pages, &span);
+  for (std::size_t page = 0; page < 2 * kArenaPages; page += 31) {
+    REQUIRE(span_of(again.start + page * kPageSize) == &span);
+  }
+  heap.check();
+  set_span(again.start, again.pages, nullptr);
+  heap.free(again);
+  heap.check();
 }
 
 TEST_CASE("an occupied place is skipped", "[alloc][arena]") {
