@@ -140,12 +140,13 @@ struct CellLocation {
   std::uintptr_t map = 0;      ///< address of the header
   const char* type_name = "";  ///< of the map
   MapPart part = MapPart::header;
-  bool in_bucket = false;    ///< the next five say which; else they mean nothing
-  bool old_array = false;    ///< on a chain of the old array, or in its block
-  std::size_t bucket = 0;    ///< number of the chain
-  std::size_t position = 0;  ///< in the chain; 0: the bucket of the array, else overflow
-  bool in_cell = false;      ///< tophash, key or elem: the next two are meant
-  std::size_t cell = 0;      ///< 0..7
+  bool in_bucket = false;          ///< the next six say which; else they mean nothing
+  bool old_array = false;          ///< on a chain of the old array, or in its block
+  std::size_t bucket = 0;          ///< number of the chain
+  std::size_t position = 0;        ///< in the chain; 0: the bucket of the array, else overflow
+  std::size_t live_in_bucket = 0;  ///< live cells of the bucket
+  bool in_cell = false;            ///< tophash, key or elem: the next two are meant
+  std::size_t cell = 0;            ///< 0..7
   std::uint8_t tophash = 0;
 
   bool live() const { return in_cell && is_live(tophash); }

@@ -107,6 +107,7 @@ bool locate(const Header* map, const MapType& type, const void* p, CellLocation&
       at.in_bucket = true;
       at.bucket = bucket.number;
       at.position = bucket.position;
+      at.live_in_bucket = bucket.tops().live().count();
       const auto offset = static_cast<std::size_t>(static_cast<const char*>(p) - bucket.address);
       if (offset >= type.shape.bucket_size) {
         at.part = MapPart::rounding;

@@ -1,5 +1,6 @@
 #include <gort/runtime/where_is.h>
 
+#include <gort/base/os.h>
 #include <gort/gc/collector.h>
 #include <gort/runtime/heap_walk.h>
 
@@ -11,6 +12,14 @@ void set_reason(Location& out, Reason reason) {
   out.place = kReasons[static_cast<std::size_t>(reason)].place;
 }
 
+// True if the whole page of the operating system that holds this one is idle and resident.
+bool can_be_given_back(const alloc::Arena& arena, std::size_t page) {
+  const std::size_t group = os::page_size() > kPageSize ? os::page_size() / kPageSize : 1;
+  const std::size_t first = bits::align_down(page, group);
+  return bits::count_range(arena.used, first, group) == 0 &&
+         bits::count_range(arena.returned, first, group) == 0;
+}
+
 void locate_page(const alloc::Arena& arena, Location& out) {
   const std::size_t page = (out.address - arena.start) >> kPageShift;
   if (page >= arena.prepared) {
@@ -18,21 +27,29 @@ void locate_page(const alloc::Arena& arena, Location& out) {
   } else if (bits::test(arena.returned, page)) {
     out.place = Place::returned;
   } else {
-    set_reason(out, Reason::scavenger_goal);
+    set_reason(out,
+               can_be_given_back(arena, page) ? Reason::scavenger_goal : Reason::page_too_small);
   }
 }
 
-// The place of a byte of bucket memory, by the cell that it belongs to.
-void place_in_map(const hashmap::CellLocation& cell, Location& out) {
-  out.place = Place::map_live;
-  if (cell.live() || !cell.in_bucket) {
-    if (cell.part == hashmap::MapPart::spare) set_reason(out, Reason::spare_overflow);
-    if (cell.part == hashmap::MapPart::rounding) set_reason(out, Reason::array_rounding);
-    return;
-  }
-  if (cell.old_array) {
+// The place of a byte of a map's memory, by the rules of hashmap/inspect.h: the same as account()
+// books it in.
+void place_in_map(const hashmap::CellLocation& at, Location& out) {
+  using hashmap::MapPart;
+  const bool is_live = at.part == MapPart::header || at.part == MapPart::extra ||
+                       at.part == MapPart::overflow_list || at.live() ||
+                       (at.part == MapPart::overflow_word && at.live_in_bucket > 0);
+  if (is_live) {
+    out.place = Place::map_live;
+  } else if (at.old_array) {
     set_reason(out, Reason::growth_stalled);
-  } else if (cell.in_cell) {
+  } else if (at.part == MapPart::spare) {
+    set_reason(out, Reason::spare_overflow);
+  } else if (at.part == MapPart::rounding) {
+    set_reason(out, Reason::array_rounding);
+  } else if (at.position > 0 && at.live_in_bucket == 0) {
+    set_reason(out, Reason::empty_overflow);
+  } else {
     set_reason(out, Reason::dead_cells);
   }
 }

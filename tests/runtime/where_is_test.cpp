@@ -1,9 +1,15 @@
 #include <catch2/catch.hpp>
 
+#include <cstdint>
+#include <set>
+
 #include <fmt/format.h>
 
+#include <gort/base/random.h>
+#include <gort/gc/allocate.h>
 #include <gort/gc/collector.h>
 #include <gort/gort.h>
+#include <gort/tests/support/seed.h>
 
 using namespace gort;
 
@@ -21,7 +27,96 @@ struct Pair {
   GORT_FIELDS(Pair, next);
 };
 
+// Asks for every byte of every block of the map, and compares with what the ledger books.
+template <class K, class V>
+void check_every_byte(const Map<K, V>& map) {
+  const hashmap::Header* const header = map.header();
+  std::set<const void*> blocks;
+  auto add = [&blocks](const void* block) {
+    if (block != nullptr) blocks.insert(block);
+  };
+  add(header);
+  if (const hashmap::Extra* const extra = header->extra()) {
+    add(extra);
+    for (const hashmap::OverflowList* list : {extra->list(), extra->old_list()}) {
+      add(list);
+      if (list != nullptr) add(list->array);
+    }
+  }
+  add(header->buckets);
+  add(header->oldbuckets);
+  hashmap::visit_buckets(*header, map.type(), [&add](const hashmap::BucketView& bucket) {
+    if (!bucket.in_array) add(bucket.address);
+  });
+
+  Ledger by_address;
+  for (const void* block : blocks) {
+    const auto* const bytes = static_cast<const char*>(block);
+    for (std::size_t i = 0; i < gc::block_size(block); ++i) {
+      const Location at = where_is(bytes + i);
+      if (at.reason) {
+        by_address.add(*at.reason, 1);
+      } else {
+        ++by_address[at.place];
+      }
+    }
+  }
+  Ledger booked;
+  hashmap::account(header, map.type(), booked);
+  for (const Place place : all_places()) {
+    CAPTURE(place_name(place));
+    CHECK(by_address[place] == booked[place]);
+  }
+  for (std::size_t i = 0; i < kReasonCount; ++i) {
+    CAPTURE(kReasons[i].name);
+    CHECK(by_address.why[i] == booked.why[i]);
+  }
+}
+
+// Grows the map to 2^4 buckets and beyond, in the middle of a growth and after one, with holes.
+template <class K, class V, class MakeKey>
+void check_life(MakeKey&& key) {
+  Runtime runtime;
+  Random random(gort_test::test_seed());
+  Root<Map<K, V>> map(make_map<K, V>());
+  (*map)[key(0)] = V{};
+  check_every_byte(map.get());
+  long n = 1;
+  auto grow_to = [&](unsigned log2_buckets) {
+    while (map->header()->B < log2_buckets) (*map)[key(n++)] = V{};
+  };
+  auto erase_most = [&] {
+    for (long i = 0; i < n; ++i) {
+      if (random.below(8) != 0) map->erase(key(i));
+    }
+  };
+  grow_to(4);
+  REQUIRE(map->header()->growing());
+  check_every_byte(map.get());
+  while (map->header()->growing()) (*map)[key(n++)] = V{};
+  erase_most();
+  check_every_byte(map.get());
+  grow_to(5);
+  check_every_byte(map.get());
+  map->clear();
+  check_every_byte(map.get());
+}
+
 }  // namespace
+
+TEST_CASE("where_is and the ledger agree on every byte of a map", "[runtime][where_is]") {
+  const std::uint64_t seed = gort_test::test_seed();
+  INFO("GORT_TEST_SEED=" << seed);
+  SECTION("long, long: pointer-free buckets") {
+    check_life<long, long>([](long i) { return i; });
+  }
+  SECTION("String, Ref: buckets with references") {
+    check_life<String, Ref<Pair>>([](long i) { return String(std::to_string(i)); });
+  }
+  SECTION("int16, char: overflow buckets with rounding") {
+    check_life<std::int16_t, char>([](long i) { return static_cast<std::int16_t>(i); });
+  }
+}
 
 TEST_CASE("a foreign address is not in the heap", "[runtime][where_is]") {
   Runtime runtime;
