@@ -4,7 +4,7 @@
 //
 //     kName                        the implementation's name in the output
 //     Ref<T>, Root<T>              a reference inside an object; one from outside the heap
-//     make<T>(), make_array<T>(n)  new zeroed objects
+//     make<T>(), make_array<T>(n)  new zeroed objects; the members that have no initialiser too
 //     free(p)                      gives an object back; nothing where a collector does it
 //     kCollected                   there is a collector
 //     start()                      called first in main

@@ -23,7 +23,7 @@ namespace gort::bench {
 template <class H>
 struct PauseNode {
   typename H::template Ref<PauseNode> left{}, right{};
-  std::uint64_t data[6]{};
+  std::uint64_t data[6];
   GORT_FIELDS(PauseNode, left, right);
 };
 

@@ -33,7 +33,7 @@ struct Scan16 {
 template <class H, std::size_t Words>
 struct Scan {
   typename H::template Ref<Scan> a{};
-  std::uint64_t data[Words - 1]{};
+  std::uint64_t data[Words - 1];
   GORT_FIELDS(Scan, a);
   void write(std::uint64_t i) { data[0] = i; }
   std::uint64_t read() const { return data[0]; }
@@ -41,7 +41,7 @@ struct Scan {
 
 template <std::size_t Words>
 struct NoScan {
-  std::uint64_t data[Words]{};
+  std::uint64_t data[Words];
   GORT_POINTER_FREE();
   void write(std::uint64_t i) { data[0] = i; }
   std::uint64_t read() const { return data[0]; }
