@@ -33,6 +33,7 @@ namespace gort::hashmap {
 inline constexpr std::size_t kMaxInline =
     128;  ///< bytes; a larger key or value is stored indirectly
 inline constexpr std::size_t kDataOffset = kCells;  ///< where the keys begin
+inline constexpr std::size_t kCacheLine = 64;
 
 // Bits of BucketShape::flags, as in Go's map type.
 inline constexpr std::uint8_t kIndirectKey = 1;

@@ -3,8 +3,11 @@
 // DefaultHash<K>: 64 bits from a key and the map's 32-bit seed. A map takes its bucket from the low
 // bits and the tophash from the top 8, so both ends must be good.
 //
-//     integers, enums, Ref   two rounds of multiply-and-fold (128-bit product, halves xored), keyed
-//                            with random words of the process: wyhash's mixer (Wang Yi, 2019)
+//     integers, enums, Ref   multiply-and-fold (128-bit product, halves xored) of the key and the
+//                            seed, each keyed with a random word of the process: wyhash's mixer
+//                            (Wang Yi, 2019). The low half of the product carries the key's low
+//                            bits up, the high half carries its high bits down: both ends see all
+//                            of it
 //     float, double          as their bits; +0 and -0 hash alike; a NaN gets a fresh random hash
 //     each
 //                            time, as in Go, so that many NaNs do not pile up in one chain
@@ -51,8 +54,7 @@ constexpr std::uint64_t fold_multiply(std::uint64_t a, std::uint64_t b) {
 }
 
 inline std::uint64_t hash_word(std::uint64_t word, std::uint64_t seed) {
-  const std::uint64_t once = fold_multiply(word ^ hash_secret.first, seed ^ hash_secret.second);
-  return fold_multiply(once ^ 0x9e3779b97f4a7c15U, hash_secret.first);
+  return fold_multiply(word ^ hash_secret.first, seed ^ hash_secret.second);
 }
 
 GORT_API std::uint64_t hash_bytes(const void* bytes, std::size_t size, std::uint64_t seed);

@@ -25,6 +25,27 @@
 //
 // Words that refer to heap memory are declared void*, so that the write barrier can have their
 // address without a cast.
+//
+// Under a concurrent collector (snapshot at the beginning, gc/barrier.h) map code keeps to this:
+//
+//     overwriting    a reference word that may not be null is overwritten by write_reference(), and
+//                    memory with such words is zeroed by clear_references(): both record what was
+//                    there. That is every word of a header, an Extra, a list's slice header, a
+//                    pinned root; values and keys of live cells (assignment, erase); old chains
+//                    after their evacuation; arrays in clear().
+//     initialising   init_reference(), or copying an object by its constructors (Ref's does just
+//                    that), only where the word is null: cells of a new array, since nothing but
+//                    the evacuation of one old chain writes to a destination chain, and an undone
+//                    evacuation clears it; free cells, since erase clears their references; key and
+//                    value objects just allocated; a list entry behind the length.
+//     copies         evacuation leaves the old copy as it is or clears it by clear_references(),
+//                    so whatever the snapshot could reach through the old array is marked through
+//                    the old array. The new array, allocated while marking, need not be scanned.
+//     plain stores   only to tophash bytes, counters, flags, and whole buckets of pointer-free
+//     type.
+//
+// A thread may be stopped between any two instructions: no step assumes that several of these
+// stores are seen together, and what is not linked yet is on the stack and held by a Pin.
 
 #include <cstddef>
 #include <cstdint>

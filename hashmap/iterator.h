@@ -35,7 +35,7 @@
 
 namespace gort::hashmap {
 
-/// Go's hiter: twelve words.
+/// Go's hiter: twelve words (but for the cells that are done, which MapIterator keeps).
 struct IteratorState {
   void* key = nullptr;   ///< key object of the current pair; null at the end
   void* elem = nullptr;  ///< value object of the current pair
@@ -49,7 +49,6 @@ struct IteratorState {
   std::uint8_t offset = 0;  ///< cell where each bucket begins
   bool wrapped = false;     ///< went from the last bucket to bucket 0
   std::uint8_t B = 0;       ///< of the map when the iteration began
-  std::uint8_t i = 0;       ///< cells of the current bucket that are done
   std::size_t next_bucket = 0;
   std::size_t check_bucket = 0;  ///< take only pairs that belong to this bucket; or kNoCheck
 };
@@ -130,7 +129,7 @@ class MapIterator {
       s.next_bucket = 0;
       s.wrapped = true;
     }
-    s.i = 0;
+    pending_ = hashmap::CellMask::all();
     return true;
   }
 
@@ -145,24 +144,38 @@ class MapIterator {
         s.key = nullptr;
         return;
       }
+      // An evacuated bucket has no live cells, the others no moved ones.
       const Tops tops = Tops::load(s.bucket).rotated(s.offset);
-      if (GORT_LIKELY(!tops.has_evacuated_cells())) {
-        while (s.i < kCells) {
-          const CellMask live = tops.live().from(s.i);
-          if (!live) break;
-          const std::size_t i = live.first();
-          s.i = static_cast<std::uint8_t>(i + 1);
-          if (take({s.bucket, (i + s.offset) & (kCells - 1)})) return;
-        }
-      } else {
-        while (s.i < kCells) {
-          const std::size_t i = s.i++;
-          if (is_moved(tops[i]) && take_moved({s.bucket, (i + s.offset) & (kCells - 1)})) return;
-        }
+      const CellMask cells = pending_;
+      for (pending_ = cells & tops.live(); pending_;) {
+        const std::size_t i = pending_.first();
+        pending_.drop_first();
+        if (take({s.bucket, (i + s.offset) & (kCells - 1)})) return;
+      }
+      if (GORT_UNLIKELY(tops.has_evacuated_cells())) {
+        pending_ = cells;
+        if (step_moved(tops)) return;
       }
       s.bucket = Table::overflow(s.bucket);
-      s.i = 0;
+      if constexpr (!Table::kS.pointer_free) {
+        // clear() cuts it from its chain; of pointer-free ones the lists keep hold.
+        if (GORT_UNLIKELY(s.bucket != nullptr)) pins_[4].hold(s.bucket);
+      }
+      pending_ = CellMask::all();
     }
+  }
+
+  GORT_NOINLINE bool step_moved(hashmap::Tops tops) {
+    hashmap::IteratorState& s = state_;
+    while (pending_) {
+      const std::size_t i = pending_.first();
+      pending_.drop_first();
+      if (hashmap::is_moved(tops[i]) &&
+          take_moved({s.bucket, (i + s.offset) & (hashmap::kCells - 1)})) {
+        return true;
+      }
+    }
+    return false;
   }
 
   bool take(const Cell& cell) {
@@ -201,7 +214,10 @@ class MapIterator {
   }
 
   hashmap::IteratorState state_;
-  std::array<hashmap::Pin, 5> pins_;  // map, buckets, both lists, current old bucket
+  /// Cells of the current bucket still to visit, counted from state_.offset: those that were live
+  /// at the last look at it. A mask, as it is the one thing that each step waits for.
+  hashmap::CellMask pending_ = hashmap::CellMask::all();
+  std::array<hashmap::Pin, 5> pins_;  // map, buckets, both lists, current bucket
 };
 
 }  // namespace gort

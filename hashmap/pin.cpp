@@ -42,7 +42,7 @@ void give_pin_slot(void** slot) noexcept {
     return;
   }
   if (GORT_UNLIKELY(!mine.registered)) closer.touch();
-  *slot = nullptr;
+  gc::write_reference(slot, nullptr);
   mine.slots[mine.count++] = slot;
 }
 

@@ -7,11 +7,14 @@
 // key or value on its way into a map that must grow first, and what an iterator walks on, are held
 // by a root each. Root slots cost a lock to get, so every thread keeps a few for its pins.
 //
+// Like every root a pin is written through the barrier: markers may read roots while threads run.
+//
 // One Pin is for one thread at a time.
 
 #include <utility>
 
 #include <gort/base/config.h>
+#include <gort/gc/barrier.h>
 
 namespace gort::hashmap {
 
@@ -40,7 +43,7 @@ class Pin {
   void hold(const void* target) {
     if (slot_ == nullptr && target == nullptr) return;
     reserve();
-    *slot_ = const_cast<void*>(target);
+    gc::write_reference(slot_, const_cast<void*>(target));
   }
   void* target() const { return slot_ == nullptr ? nullptr : *slot_; }
 

@@ -108,6 +108,15 @@ struct Table {
     return Tops::load(old).evacuated() ? chain : old;
   }
 
+  /// Fetches the other cache lines of a bucket while the tophash bytes are on their way: which of
+  /// them hold the key and its value is known only after those.
+  GORT_ALWAYS_INLINE static void prefetch_rest(const char* bucket) {
+    constexpr std::size_t kMost = 192;  // of large buckets most lines are never needed
+    for (std::size_t at = kCacheLine; at < kS.bucket_size && at <= kMost; at += kCacheLine) {
+      __builtin_prefetch(bucket + at);
+    }
+  }
+
   static void check_readable(const Header& map) {
     if (GORT_UNLIKELY((map.load_flags() & kWriting) != 0)) {
       go_fatal("concurrent map read and map write");
@@ -131,6 +140,7 @@ struct Table {
   template <class Q>
   GORT_ALWAYS_INLINE static Cell find_in_chain(char* bucket, const Q& key, std::uint64_t hash) {
     const std::uint64_t pattern = Tops::repeat(tophash(hash));
+    prefetch_rest(bucket);
     for (;;) {
       const Tops tops = Tops::load(bucket);
       for (CellMask hits = tops.match(pattern); hits; hits.drop_first()) {
@@ -211,7 +221,7 @@ struct Table {
     }
   }
 
-  static void evacuate(Header& map, std::size_t number) {
+  GORT_NOINLINE static void evacuate(Header& map, std::size_t number) {
     char* const old = bucket_at(map.oldbuckets, number);
     if (!Tops::load(old).evacuated()) {
       if (GORT_LIKELY(overflow(old) == nullptr)) {
@@ -240,6 +250,7 @@ struct Table {
   GORT_ALWAYS_INLINE static Search search(char* bucket, const Q& key, std::uint64_t hash) {
     const std::uint64_t pattern = Tops::repeat(tophash(hash));
     Cell free;
+    prefetch_rest(bucket);
     for (;;) {
       const Tops tops = Tops::load(bucket);
       for (CellMask hits = tops.match(pattern); hits; hits.drop_first()) {
@@ -387,35 +398,63 @@ struct Table {
     const bool same_size = map.same_size_growth();
     const std::size_t split = map.old_bucket_count();
     Destination to[2] = {{bucket_at(map.buckets, number), 0}, {nullptr, 0}};
-    if (!same_size) to[1] = {bucket_at(map.buckets, number + split), 0};
+    prefetch_to_fill(to[0].bucket);
+    if (!same_size) {
+      to[1] = {bucket_at(map.buckets, number + split), 0};
+      prefetch_to_fill(to[1].bucket);
+    }
     for (char* bucket = old; bucket != nullptr; bucket = overflow(bucket)) {
       const Tops tops = Tops::load(bucket);
       if (GORT_UNLIKELY(tops.has_evacuated_cells())) go_fatal("bad map state");
+      if (!same_size) prefetch_keys(bucket, tops.live());
       std::uint64_t moved = Tops::repeat(kEvacuatedEmpty);
       for (CellMask live = tops.live(); live; live.drop_first()) {
         const Cell from{bucket, live.first()};
         std::uint8_t top = tops[from.number];
-        const bool upper = !same_size && goes_up(map, *from.key(), split, top);
-        const std::uint64_t state = upper ? kEvacuatedY : kEvacuatedX;
-        moved ^= (kEvacuatedEmpty ^ state) << (from.number * 8);
-        move_pair(map, from, to[upper ? 1 : 0], top);
+        const std::size_t upper = same_size ? 0 : goes_up(map, *from.key(), top);
+        moved ^= ((kEvacuatedEmpty ^ kEvacuatedX) + upper) << (from.number * 8);
+        move_pair(map, from, to[upper], top);
       }
       Tops(moved).store(bucket);
     }
   }
+  static_assert((kEvacuatedEmpty ^ kEvacuatedY) == (kEvacuatedEmpty ^ kEvacuatedX) + 1);
 
-  /// A key that does not equal itself (NaN) has no hash to go by; while an iterator may look at the
-  /// chain, its tophash decides, and it gets a new one (so that its moves stay random).
-  static bool goes_up(const Header& map, const K& key, std::size_t split, std::uint8_t& top) {
+  static void prefetch_to_fill(const char* bucket) {
+    constexpr std::size_t kMost = 192;
+    for (std::size_t at = 0; at < kS.bucket_size && at <= kMost; at += kCacheLine) {
+      __builtin_prefetch(bucket + at, 1);
+    }
+  }
+
+  /// Hashing these keys will read memory elsewhere: let all of it come at once.
+  static void prefetch_keys([[maybe_unused]] char* bucket, [[maybe_unused]] CellMask live) {
+    if constexpr (kIndirect<K> || std::is_same_v<K, String>) {
+      for (; live; live.drop_first()) {
+        const Cell cell{bucket, live.first()};
+        if constexpr (kIndirect<K>) {
+          __builtin_prefetch(cell.key());
+        } else {
+          __builtin_prefetch(cell.key()->data());
+        }
+      }
+    }
+  }
+
+  /// 1 if the key goes to the upper half of an array that doubles, else 0. Half of the keys do, at
+  /// random: arithmetic instead of branches. A key that does not equal itself (NaN) has no hash to
+  /// go by; while an iterator may look at the chain, its tophash decides, and it gets a new one (so
+  /// that its moves stay random).
+  static std::size_t goes_up(const Header& map, const K& key, std::uint8_t& top) {
     const std::uint64_t hash = Hash{}(key, map.hash0);
     if constexpr (!Traits::kReflexive) {
       if ((map.load_flags() & kIterator) != 0 && !Traits::equal(key, key)) {
-        const bool upper = (top & 1) != 0;
+        const std::size_t upper = top & 1U;
         top = tophash(hash);
         return upper;
       }
     }
-    return (hash & split) != 0;
+    return hash >> (map.B - 1) & 1U;
   }
 
   static void move_pair(Header& map, const Cell& from, Destination& to, std::uint8_t top) {

@@ -58,10 +58,8 @@ class CellMask {
   }
   constexpr void drop_first() { mask_ &= mask_ - 1; }
   constexpr std::size_t count() const { return static_cast<std::size_t>(std::popcount(mask_)); }
-  /// Only the cells from `cell` on (0..7).
-  constexpr CellMask from(std::size_t cell) const {
-    return CellMask(mask_ & (~std::uint64_t{0} << (cell * 8)));
-  }
+  constexpr CellMask operator&(CellMask other) const { return CellMask(mask_ & other.mask_); }
+  static constexpr CellMask all() { return CellMask(0x8080808080808080U); }
 
  private:
   std::uint64_t mask_;

@@ -67,6 +67,10 @@ class RuleModel {
       case 3:
         if (random_.below(2000) == 0) empty_by_erasing();
         break;
+      case 4:
+        // A map that has its largest array never doubles again.
+        if (random_.below(30) == 0) remake();
+        break;
     }
     for (std::size_t i = 0; i < walks_.size();) {
       // Some walks run, some stand still through whole growths.
@@ -129,6 +133,13 @@ class RuleModel {
   }
   void empty_by_erasing() {
     while (!model_.empty()) erase(model_.begin()->first);
+  }
+
+  void remake() {
+    finish_walks();
+    map_ = make_map<K, V, FixedHash>();
+    model_.clear();
+    wanted_ = random_.below(static_cast<std::uint64_t>(universe_));
   }
 
   void begin_walk() {

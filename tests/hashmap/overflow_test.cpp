@@ -171,6 +171,18 @@ TEST_CASE("a loop under way keeps the old array and its lists", "[hashmap][overf
   CHECK(of_the_first == kPairs);
 }
 
+TEST_CASE("a loop within an overflow bucket survives a clear and a collection",
+          "[hashmap][overflow]") {
+  const Runtime runtime({.gc_percent = -1, .conservative_stacks = false, .poison = true});
+  const Root<PlacedMap<Ref<Node>>> map = one_long_chain<Ref<Node>>();
+  auto at = map->begin();
+  for (int visits = 0; visits < 20; ++visits) ++at;
+  map->clear();
+  collect();
+  ++at;
+  CHECK(at == map->end());
+}
+
 TEST_CASE("spare buckets of the array are used before new blocks", "[hashmap][overflow]") {
   const Runtime runtime;
   // 16 buckets; 144 * 17 bytes round up to 18 buckets, so there are two spare ones.
