@@ -13,6 +13,8 @@
 //     Waiting                      RAII: this thread waits and touches no heap reference
 //     stats(n)                     HeapStats; the pauses are those after the first n collections
 //
+// What is live at a workload's end is left to the process's end, on every heap.
+//
 // Types that a workload keeps in the heap name their references with GORT_FIELDS, which means
 // nothing to the peers. Here is what the peers share; gort's own H is in bench/workloads.cpp.
 
