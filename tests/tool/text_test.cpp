@@ -47,6 +47,30 @@ TEST_CASE("quoted input cannot write control codes", "[tool][text]") {
   CHECK(printable("a\tb\x1b") == "a?b?");
 }
 
+TEST_CASE("printable text has no control codes and is UTF-8", "[tool][text]") {
+  CHECK(printable("\xc3\xa4\xe2\x82\xac\xf0\x9f\x98\x80") ==
+        "\xc3\xa4\xe2\x82\xac\xf0\x9f\x98\x80");
+  CHECK(printable("\xc2\x9b"
+                  "31m") == "?31m");  // U+009B begins a command on some terminals
+  CHECK(printable("\x9b"
+                  "31m") == "?31m");
+  CHECK(printable("\xc3") == "?");
+  CHECK(printable("\xe2\x82") == "??");
+  CHECK(printable("\xff"
+                  "a") == "?a");
+}
+
+TEST_CASE("differences and durations", "[tool][text]") {
+  CHECK(human_signed(-1536) == "-1.5 KiB");
+  CHECK(human_signed(0) == "0 B");
+  CHECK(human_signed(std::numeric_limits<std::int64_t>::min()) == "-8.0 EiB");
+  CHECK(human_duration(0) == "0 ns");
+  CHECK(human_duration(999) == "999 ns");
+  CHECK(human_duration(1000) == "1.0 us");
+  CHECK(human_duration(999'960) == "1.0 ms");
+  CHECK(human_duration(12'345'678'900) == "12.3 s");
+}
+
 TEST_CASE("text is broken at spaces, and a long word stands alone", "[tool][text]") {
   CHECK(wrapped("one two three", 7) == std::vector<std::string>{"one two", "three"});
   CHECK(wrapped("a incomprehensible b", 5) ==

@@ -16,5 +16,6 @@ struct Command {
 
 Command add_replay_command(CLI::App& main);
 Command add_parity_command(CLI::App& main);
+Command add_diff_command(CLI::App& main);
 
 }  // namespace gort::tool

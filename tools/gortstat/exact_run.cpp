@@ -2,6 +2,7 @@
 
 #include <stdexcept>
 
+#include <gort/hashmap/rules.h>
 #include <gort/runtime/runtime.h>
 #include <gort/tools/gortstat/error.h>
 
@@ -20,8 +21,16 @@ Options exact_options() {
 
 }  // namespace
 
-ExactRun::ExactRun() : options_(exact_options()) { start(options_); }
+ExactRun::ExactRun(std::optional<std::uint64_t> seed) : options_(exact_options()) {
+  start(options_);
+  if (!seed) return;
+  random_.emplace(*seed);
+  set_map_random({[](void* random) { return static_cast<Random*>(random)->next(); }, &*random_});
+}
 
-ExactRun::~ExactRun() { shutdown(); }
+ExactRun::~ExactRun() {
+  if (random_) set_map_random({});
+  shutdown();
+}
 
 }  // namespace gort::tool

@@ -3,6 +3,7 @@
 #include <array>
 #include <charconv>
 #include <cstdint>
+#include <new>
 #include <string>
 #include <string_view>
 #include <type_traits>
@@ -100,7 +101,13 @@ class GoldenReplay {
     RecordedHash<K>::table = &hashes_;
     check_sizes();
     base_ = heap_bytes();
-    for (std::size_t i = 0; i < trace_.operations.size(); ++i) play(trace_.operations[i], i);
+    for (std::size_t i = 0; i < trace_.operations.size(); ++i) {
+      try {
+        play(trace_.operations[i], i);
+      } catch (const std::bad_alloc&) {
+        throw InputError(trace_.path, trace_.operations[i].line, "out of memory");
+      }
+    }
     RecordedHash<K>::table = nullptr;
     set_map_rules(rules_before);
     return std::move(result_);

@@ -84,20 +84,41 @@ Json step_json(const Step& step) {
   return out;
 }
 
+Json remedy_json(const RemedyResult& result) {
+  const BroughtBack back = brought_back(result.before.ledger, result.after.ledger);
+  return {{"remedy", remedy_name(result.remedy)},
+          {"entries_before", result.before.map ? result.before.map->count : 0},
+          {"entries_after", result.after.map ? result.after.map->count : 0},
+          {"freed", back.freed},
+          {"returned", back.returned},
+          {"free", back.free},
+          {"awaiting", back.awaiting},
+          {"allocated", result.allocated},
+          {"cost_ns", result.cost_ns},
+          {"collect_ns", result.collect_ns},
+          {"release_ns", result.release_ns},
+          {"before", step_json(result.before)},
+          {"after", step_json(result.after)}};
+}
+
 }  // namespace
 
 std::string json_report(const Report& report) {
   Json steps = Json::array();
   for (const Step& step : report.steps) steps.push_back(step_json(step));
-  const Json out = {{"schema", 1},
-                    {"gortstat", report.version},
-                    {"trace", report.trace},
-                    {"map_type", report.map_type},
-                    {"gc_percent", report.gc_percent},
-                    {"operations", operations_json(report.operations)},
-                    {"rss_before", report.rss_before},
-                    {"steps", std::move(steps)},
-                    {"remedies", Json::array()}};
+  Json remedies = Json::array();
+  for (const RemedyResult& result : report.remedies) remedies.push_back(remedy_json(result));
+  Json out = {{"schema", 1},
+              {"gortstat", report.version},
+              {"trace", report.trace},
+              {"map_type", report.map_type},
+              {"gc_percent", report.gc_percent},
+              {"seed", report.seed},
+              {"operations", operations_json(report.operations)},
+              {"rss_before", report.rss_before},
+              {"steps", std::move(steps)},
+              {"remedies", std::move(remedies)}};
+  if (report.remedy_line != 0) out["remedy_line"] = report.remedy_line;
   return out.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
 }
 

@@ -13,6 +13,7 @@
 #include <gort/tools/gortstat/command.h>
 #include <gort/tools/gortstat/error.h>
 #include <gort/tools/gortstat/output.h>
+#include <gort/tools/gortstat/text.h>
 
 namespace gort::tool {
 namespace {
@@ -22,19 +23,33 @@ constexpr const char* kDescription =
 
 constexpr const char* kExamples =
     "Examples:\n"
-    "  gortstat replay program.trace                       the journey of what a trace deletes\n"
-    "  gortstat replay program.trace --format json -o out.json\n"
-    "  gortstat parity tests/golden/*.jsonl                our map against recordings of Go's\n"
+    "  gortstat replay program.trace               the journey of what a trace deletes\n"
+    "  gortstat replay program.trace --remedy all  what would bring its memory back\n"
+    "  gortstat replay program.trace --format json -o a.json\n"
+    "  gortstat diff a.json b.json                 what changed between two of these\n"
+    "  gortstat parity tests/golden/*.jsonl        our map against recordings of Go's\n"
     "\n"
     "Exit codes: 0 done, 1 bad input or a failed check, 2 bad command line.\n"
     "Environment: NO_COLOR; for the heap GOGC, GOMEMLIMIT, GORT_DEBUG.";
+
+// CLI11 says only that a command is required, also when one was given that it does not know.
+std::string usage_problem(const CLI::App& app, std::string message, int argc, char** argv) {
+  if (!app.get_subcommands().empty() || argc < 2 || argv[1][0] == '-') return message;
+  std::string known;
+  for (const CLI::App* command : app.get_subcommands([](const CLI::App*) { return true; })) {
+    known += (known.empty() ? "" : ", ") + command->get_name();
+  }
+  return fmt::format("unknown command {}; known are {}\nRun with --help for more information.\n",
+                     in_quotes(argv[1]), known);
+}
 
 int run(int argc, char** argv) {
   CLI::App app(kDescription, "gortstat");
   app.footer(kExamples);
   app.set_version_flag("--version", "gortstat " GORT_VERSION);
   app.require_subcommand(1);
-  const Command commands[] = {add_replay_command(app), add_parity_command(app)};
+  const Command commands[] = {add_replay_command(app), add_parity_command(app),
+                              add_diff_command(app)};
 
   try {
     app.parse(argc, argv);
@@ -43,9 +58,13 @@ int run(int argc, char** argv) {
     std::ostringstream out;
     std::ostringstream err;
     const int code = app.exit(error, out, err);
-    write_stdout(out.str());
-    std::fputs(err.str().c_str(), stderr);
-    return code == 0 ? kExitOk : kExitUsage;
+    if (code == 0) {
+      write_stdout(out.str());
+      return kExitOk;
+    }
+    std::fputs(fmt::format("gortstat: {}", usage_problem(app, err.str(), argc, argv)).c_str(),
+               stderr);
+    return kExitUsage;
   }
   for (const Command& command : commands) {
     if (command.app->parsed()) return command.run();
@@ -63,6 +82,7 @@ int complain(const std::string& message, int code) {
 
 int main(int argc, char** argv) {
   using namespace gort::tool;
+  guard_standard_streams();
   try {
     return run(argc, argv);
   } catch (const InputError& error) {

@@ -1,14 +1,8 @@
 #pragma once
 
-// Plays a map trace on a heap of its own and takes a step (snapshot.h) at every mark.
+// Plays a map trace (map_player.h) on a heap of its own and takes a step (snapshot.h) at every
+// mark.
 //
-// The map is a Map<String, Ref<std::byte>>, Go's map[string]*T. A set makes its key afresh, as a
-// program that reads its keys from somewhere does, and a value object of BYTES pointer-free bytes;
-// with BYTES = 0 there is no object and the cell's own 8 bytes are the value. Objects up to 64 MiB
-// are written to, since memory that nobody has written is not resident. As in Go, a set of a key
-// that is already there takes over the new key string; dels and gets look up without making one.
-//
-// The run is exact (exact_run.h): nothing but the map variable keeps map, keys and values alive.
 // Collections start by themselves as in any program that uses gort; GOGC=off leaves those of the
 // trace alone.
 //
@@ -21,14 +15,19 @@
 //     gc after drop       unless the trace did so
 //     release             unless the trace did so
 
+#include <cstdint>
+
 #include <gort/tools/gortstat/map_trace.h>
 #include <gort/tools/gortstat/snapshot.h>
 
 namespace gort::tool {
 
+/// The same trace and seed give the same maps, byte for byte, on any machine; what the collector
+/// does by itself depends on the moment.
+///
 /// Starts the runtime and shuts it down; it must not be running. Shows its progress on a terminal.
 /// Throws InputError with the line of a `set` or `make` for which there is no memory, Failure if a
 /// ledger does not add up, UsageError if the environment cannot be used.
-Report replay_map_trace(const MapTrace& trace);
+Report replay_map_trace(const MapTrace& trace, std::uint64_t seed);
 
 }  // namespace gort::tool

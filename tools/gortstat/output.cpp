@@ -6,7 +6,9 @@
 #include <cstring>
 #include <filesystem>
 #include <system_error>
+#include <utility>
 
+#include <fcntl.h>
 #include <unistd.h>
 
 #include <gort/tools/gortstat/error.h>
@@ -30,11 +32,22 @@ int write_and_close(std::FILE* file, std::string_view data) {
   return error != 0 ? error : EIO;
 }
 
-// The file behind symbolic links; `path` itself if there is none yet.
+// The file behind symbolic links, whether or not it is there yet.
 fs::path target_of(const std::string& path) {
+  constexpr int kMaxLinks = 40;  // as Linux has it
+  fs::path target = path;
   std::error_code error;
-  fs::path resolved = fs::weakly_canonical(path, error);
-  return error ? fs::path(path) : resolved;
+  for (int i = 0; i < kMaxLinks && fs::is_symlink(fs::symlink_status(target, error)); ++i) {
+    const fs::path next = fs::read_symlink(target, error);
+    if (error) break;
+    target = target.parent_path() / next;  // an absolute `next` replaces the whole
+  }
+  return target;
+}
+
+fs::path directory_of(const fs::path& target) {
+  const fs::path parent = target.parent_path();
+  return parent.empty() ? fs::path(".") : parent;
 }
 
 bool is_special(const fs::path& path) {
@@ -85,20 +98,24 @@ void check_output_path(const std::string& path, const std::string& input) {
   if (fs::equivalent(path, input, error) && !is_special(path)) {
     throw Failure(path + ": is the input, and would be overwritten");
   }
-  const fs::path parent = target_of(path).parent_path();
-  if (!parent.empty() && !fs::is_directory(parent, error)) {
+  if (is_special(path)) return;
+  const fs::path parent = directory_of(target_of(path));
+  if (!fs::is_directory(parent, error)) {
     throw Failure(fmt::format("{}: no such directory: {}", path, parent.string()));
+  }
+  if (::access(parent.c_str(), W_OK) != 0) {
+    throw Failure(
+        fmt::format("{}: cannot write in {}: {}", path, parent.string(), std::strerror(errno)));
   }
 }
 
-bool stdout_wants_colour() {
-  const auto set = [](const char* name) {
-    const char* value = std::getenv(name);
-    return value != nullptr && *value != '\0';
-  };
-  const char* terminal = std::getenv("TERM");
-  const bool dumb = terminal != nullptr && std::strcmp(terminal, "dumb") == 0;
-  return ::isatty(STDOUT_FILENO) == 1 && !set("NO_COLOR") && !dumb;
+void guard_standard_streams() {
+  // Each the wrong way round: reading from 0, writing to 1 and 2 fails with EBADF as before.
+  for (const auto& [descriptor, mode] : {std::pair(0, O_WRONLY), {1, O_RDONLY}, {2, O_RDONLY}}) {
+    if (::fcntl(descriptor, F_GETFD) != -1 || errno != EBADF) continue;
+    // The lowest free descriptor is this one: those below are open by now.
+    if (::open("/dev/null", mode) != descriptor) std::abort();
+  }
 }
 
 }  // namespace gort::tool

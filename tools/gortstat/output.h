@@ -21,8 +21,8 @@ void write_file(const std::string& path, std::string_view data);
 /// directory in its place, or the input itself (`input`: never overwritten). Throws Failure.
 void check_output_path(const std::string& path, const std::string& input);
 
-/// True if standard output is a terminal that wants colour: NO_COLOR unset or empty, TERM not
-/// "dumb".
-bool stdout_wants_colour();
+/// Makes sure that descriptors 0, 1 and 2 are open, so that no file that is opened later becomes
+/// one of them: a closed standard stream gets a descriptor on which its use is an error.
+void guard_standard_streams();
 
 }  // namespace gort::tool

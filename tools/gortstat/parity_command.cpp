@@ -70,15 +70,16 @@ int parity(const std::vector<std::string>& paths) {
 
 Command add_parity_command(CLI::App& main) {
   auto paths = std::make_shared<std::vector<std::string>>();
-  CLI::App* app = main.add_subcommand(
-      "parity", "Plays recordings of real Go's maps and compares every byte that matters");
-  app->add_option("GOLDEN", *paths, "golden traces")->required();
+  CLI::App* app =
+      main.add_subcommand("parity", "Compares our map with recordings of real Go's maps");
+  app->add_option("GOLDEN", *paths, "golden traces; - reads standard input")
+      ->required()
+      ->type_name("");
   app->footer(
-      "Each recording has the hash that Go computed for every key. Played with these hashes, our "
-      "map\n"
-      "must have at every snapshot the same header, the same tophash bytes and keys in every "
-      "bucket,\n"
-      "and the same size on the heap (within 64 bytes). Exit code 1 on any difference.\n"
+      "Each recording has the hash that Go computed for every key. Played with these hashes,\n"
+      "our map must have at every snapshot the same header, the same tophash bytes and keys in\n"
+      "every bucket, and the same size on the heap (within 64 bytes). Exit code 1 on any\n"
+      "difference.\n"
       "\n"
       "Example:\n"
       "  gortstat parity tests/golden/*.jsonl");

@@ -3,15 +3,25 @@
 #include <unistd.h>
 
 #include <cstdio>
+#include <cstdlib>
+#include <cstring>
 
 #include <fmt/format.h>
 
 #include <gort/tools/gortstat/text.h>
 
 namespace gort::tool {
+namespace {
+
+bool is_capable_terminal() {
+  const char* terminal = std::getenv("TERM");
+  return ::isatty(STDERR_FILENO) == 1 && terminal != nullptr && std::strcmp(terminal, "dumb") != 0;
+}
+
+}  // namespace
 
 Progress::Progress(std::string_view what, std::size_t total)
-    : what_(what), total_(total), enabled_(::isatty(STDERR_FILENO) == 1) {}
+    : what_(what), total_(total), enabled_(is_capable_terminal()) {}
 
 Progress::~Progress() {
   if (shown_) std::fputs("\r\x1b[K", stderr);

@@ -1,7 +1,7 @@
 #pragma once
 
 // One line on standard error that says how far a long run is, and leaves no trace. Nothing at all
-// is written unless standard error is a terminal.
+// is written unless standard error is a terminal that can erase a line.
 
 #include <chrono>
 #include <cstddef>

@@ -1,5 +1,8 @@
+#include <cstdint>
+#include <limits>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include <CLI/CLI.hpp>
 
@@ -10,6 +13,7 @@
 #include <gort/tools/gortstat/map_replay.h>
 #include <gort/tools/gortstat/map_trace.h>
 #include <gort/tools/gortstat/output.h>
+#include <gort/tools/gortstat/remedy_replay.h>
 #include <gort/tools/gortstat/text_report.h>
 
 namespace gort::tool {
@@ -17,21 +21,47 @@ namespace {
 
 struct ReplayArguments {
   std::string trace;
+  std::string remedy = "none";
+  std::string marks = "auto";
   std::string format = "text";
-  std::string output;
+  std::uint64_t seed = 1;
+  std::string output = "-";
 };
 
+// None of them, or the one asked for after what it is measured against.
+std::vector<Remedy> remedies_of(const std::string& name) {
+  if (name == "none") return {};
+  if (name == "clear") return {Remedy::none, Remedy::clear};
+  if (name == "remake") return {Remedy::none, Remedy::remake};
+  if (name == "nil") return {Remedy::none, Remedy::nil};
+  if (name == "shrink") {
+    throw UsageError(
+        "--remedy shrink: maps cannot shrink in place in this version; --remedy remake shows what "
+        "a copy into a smaller map brings back");
+  }
+  return {Remedy::none, Remedy::clear, Remedy::remake, Remedy::nil};
+}
+
+Marks marks_of(const std::string& name) {
+  if (name == "all") return Marks::all;
+  if (name == "last") return Marks::last;
+  return name == "none" ? Marks::none : Marks::automatic;
+}
+
 int replay(const ReplayArguments& arguments) {
-  const bool to_file = !arguments.output.empty();
+  const std::vector<Remedy> remedies = remedies_of(arguments.remedy);
+  const bool to_file = arguments.output != "-";
   if (to_file) check_output_path(arguments.output, arguments.trace);
 
   MapTrace trace;
   parse_map_trace(arguments.trace, read_text_file(arguments.trace), trace);
-  const Report report = replay_map_trace(trace);
+  Report report = replay_map_trace(trace, arguments.seed);
+  if (!remedies.empty()) replay_remedies(trace, remedies, report);
 
   const std::string text = arguments.format == "json"
                                ? json_report(report)
-                               : text_report(report, !to_file && stdout_wants_colour());
+                               : text_report(report, marks_of(arguments.marks),
+                                             to_file ? TextLayout() : stdout_layout());
   if (to_file) {
     write_file(arguments.output, text);
   } else {
@@ -44,29 +74,52 @@ int replay(const ReplayArguments& arguments) {
 
 Command add_replay_command(CLI::App& main) {
   auto arguments = std::make_shared<ReplayArguments>();
-  CLI::App* app =
-      main.add_subcommand("replay", "Replays a map trace and shows the journey of what it deletes");
-  app->add_option("TRACE", arguments->trace, "map trace; - reads standard input")->required();
-  app->add_option("--format", arguments->format, "text or json")
-      ->check(CLI::IsMember({"text", "json"}))
+  CLI::App* app = main.add_subcommand("replay", "Shows the journey of what a map trace deletes");
+  app->add_option("TRACE", arguments->trace, "map trace; - reads standard input")
+      ->required()
+      ->type_name("");
+  const auto choice = [app](const char* name, std::string& value, const char* what,
+                            std::vector<std::string> choices) {
+    std::string names;
+    for (const std::string& c : choices) names += (names.empty() ? "" : "|") + c;
+    app->add_option(name, value, what)
+        ->transform(CLI::IsMember(std::move(choices), CLI::ignore_case).description(""))
+        ->type_name(names)
+        ->capture_default_str();
+  };
+  choice("--remedy", arguments->remedy, "also show what would bring the memory back, at what cost",
+         {"none", "clear", "remake", "nil", "shrink", "all"});
+  choice("--marks", arguments->marks, "marks to tell in full; auto: all, if they are at most 6",
+         {"all", "last", "none", "auto"});
+  choice("--format", arguments->format, "for people, or with every figure", {"text", "json"});
+  app->add_option("--seed", arguments->seed, "of the hashes: the same seed gives the same map")
+      ->check([](const std::string& text) {
+        const ParsedNumber seed = parse_unsigned(text, std::numeric_limits<std::uint64_t>::max());
+        return seed.state == NumberState::ok ? std::string() : "not a whole number of 64 bits";
+      })
+      ->type_name("N")
       ->capture_default_str();
-  app->add_option("-o,--output", arguments->output, "write to FILE instead of standard output")
+  app->add_option("-o,--output", arguments->output, "write to FILE; -: standard output")
       ->type_name("FILE")
       ->check([](const std::string& path) {
         return path.empty() ? std::string("the file name is empty") : std::string();
       });
   app->footer(
-      "At each `mark` of the trace the ledger is taken: where every byte of the heap is, and why "
-      "it\n"
-      "is still there. If the trace does not end with drop, gc and release, gortstat adds these\n"
-      "steps, so that the way back to the operating system is always complete.\n"
+      "At each `mark` of the trace the ledger is taken: where every byte of the heap is, and\n"
+      "why it is still there. If the trace does not end with drop, gc and release, gortstat\n"
+      "adds these steps, so that the way back to the operating system is always complete.\n"
       "\n"
-      "A trace has one operation a line: make HINT, set KEY [BYTES], del KEY, get KEY, clear, "
-      "drop,\n"
-      "gc, release, mark LABEL. # starts a comment. See docs/formats.md.\n"
+      "Remedies, each applied at the end of the trace in a heap of its own:\n"
+      "  clear   remove all entries        remake  copy the entries into a new map\n"
+      "  nil     drop the map              all     these three, in one table\n"
+      "  shrink  not in this version: maps cannot shrink in place yet\n"
+      "\n"
+      "A trace has one operation a line: make HINT, set KEY [BYTES], del KEY, get KEY, clear,\n"
+      "drop, gc, release, mark LABEL. # starts a comment. See docs/formats.md.\n"
       "\n"
       "Examples:\n"
       "  gortstat replay examples/traces/git-history-mps.trace\n"
+      "  gortstat replay program.trace --remedy all\n"
       "  gortstat replay program.trace --format json -o program.json\n"
       "  printf 'set a 64\\ndel a\\nmark deleted\\n' | gortstat replay -");
   return {app, [arguments] { return replay(*arguments); }};

@@ -1,18 +1,20 @@
 #pragma once
 
 // What gortstat knows: plain data (MapStats, Ledger and MemStats are), measured by somebody
-// (map_replay.h today), shown by somebody else (text_report.h, json_report.h). Renderers see this
-// file only, never the heap, so every output format shows the same figures and can be tested with
-// figures made by hand.
+// (map_replay.h, remedy_replay.h), shown by somebody else (text_report.h, json_report.h). Renderers
+// see this file only, never the heap, so every output format shows the same figures and can be
+// tested with figures made by hand.
 //
-//     Report == the run as a whole + its steps in order
+//     Report == the run as a whole + its steps in order + what each remedy achieved
 //     Step   == one moment: the ledger, the statistics, the map, resident memory,
 //               and what was done between the step before and this one
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include <gort/base/ledger.h>
@@ -53,6 +55,12 @@ struct OperationCounts {
 #undef GORT_OPERATION_COUNT
     return out;
   }
+  OperationCounts& operator+=(const OperationCounts& more) {
+#define GORT_OPERATION_COUNT(name) name += more.name;
+    GORT_OPERATION_COUNTS(GORT_OPERATION_COUNT)
+#undef GORT_OPERATION_COUNT
+    return *this;
+  }
   bool operator==(const OperationCounts&) const = default;
 };
 
@@ -81,14 +89,53 @@ struct Step {
   std::size_t rss = 0;          ///< resident bytes of the process; 0: the system does not tell
 };
 
+/// Ways to bring the memory of a map back.
+enum class Remedy : std::uint8_t {
+  none,    ///< a collection and a release, the map untouched: what the others are measured against
+  clear,   ///< remove all entries
+  remake,  ///< copy the entries into a new map and drop the old one
+  nil,     ///< drop the map
+};
+constexpr std::string_view remedy_name(Remedy remedy) {
+  constexpr std::array<std::string_view, 4> kNames = {"none", "clear", "remake", "nil"};
+  return kNames[static_cast<std::size_t>(remedy)];
+}
+
+/// What one remedy did, in a heap of its own. Every remedy is followed by a collection and a
+/// release; `before` is the state before it. For `none` that is the end of the trace; for the
+/// others it is the state that `none` leaves, so that what they bring back is theirs alone.
+/// Each duration is one measurement.
+struct RemedyResult {
+  Remedy remedy = Remedy::none;
+  std::int64_t cost_ns = 0;     ///< the remedy itself; 0 for none
+  std::int64_t collect_ns = 0;  ///< the full collection after it
+  std::int64_t release_ns = 0;  ///< the release after that, with a collection of its own
+  std::uint64_t allocated = 0;  ///< bytes the remedy allocated: needed beside the old map
+  Step before;
+  Step after;
+};
+
+/// Where the bytes are that a remedy brought back; negative if a place has less than before.
+///     freed == returned + free + awaiting + what span_waste gained - what mapped gained
+struct BroughtBack {
+  std::int64_t freed = 0;     ///< taken from live, map_live and map_dead
+  std::int64_t returned = 0;  ///< with the operating system
+  std::int64_t free = 0;      ///< span_free and page_free
+  std::int64_t awaiting = 0;  ///< awaiting_sweep
+};
+BroughtBack brought_back(const Ledger& before, const Ledger& after);
+
 struct Report {
   std::string version;         ///< of gortstat
   std::string trace;           ///< path as given
   std::string map_type;        ///< the map that was used
   OperationCounts operations;  ///< of the trace, without what the tool added
   std::int64_t gc_percent = 100;
+  std::uint64_t seed = 0;      ///< of the maps' random numbers
   std::size_t rss_before = 0;  ///< resident bytes before the heap was started, trace read
   std::vector<Step> steps;
+  std::size_t remedy_line = 0;  ///< of the drop that the remedies stand in for; 0: the trace's end
+  std::vector<RemedyResult> remedies;  ///< none first; empty: not asked for
 };
 
 /// Says which identity of base/ledger.h a ledger breaks, or nothing if it keeps both.

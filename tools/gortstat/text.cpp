@@ -6,6 +6,27 @@
 #include <fmt/format.h>
 
 namespace gort::tool {
+namespace {
+
+bool is_continuation(char c) { return (static_cast<unsigned char>(c) & 0xc0) == 0x80; }
+
+// Bytes of the character that `text` begins with; 0 if that is no UTF-8.
+std::size_t utf8_length(std::string_view text) {
+  const auto first = static_cast<unsigned char>(text[0]);
+  const std::size_t bytes = first < 0x80                    ? 1
+                            : first >= 0xc2 && first < 0xe0 ? 2
+                            : first >= 0xe0 && first < 0xf0 ? 3
+                            : first >= 0xf0 && first < 0xf5 ? 4
+                                                            : 0;
+  if (text.size() < bytes) return 0;
+  return std::all_of(text.begin() + 1,
+                     text.begin() + static_cast<std::ptrdiff_t>(std::max<std::size_t>(bytes, 1)),
+                     is_continuation)
+             ? bytes
+             : 0;
+}
+
+}  // namespace
 
 std::string with_commas(std::uint64_t n) {
   std::string digits = fmt::format("{}", n);
@@ -39,6 +60,20 @@ std::string human_change(std::uint64_t before, std::uint64_t after) {
   return after > before ? "+" + human_bytes(after - before) : "-" + human_bytes(before - after);
 }
 
+std::string human_signed(std::int64_t bytes) {
+  return bytes < 0 ? "-" + human_bytes(0 - static_cast<std::uint64_t>(bytes))
+                   : human_bytes(static_cast<std::uint64_t>(bytes));
+}
+
+std::string human_duration(std::int64_t nanoseconds) {
+  if (nanoseconds < 1000) return fmt::format("{} ns", nanoseconds);
+  auto value = static_cast<double>(nanoseconds);
+  constexpr std::array<std::string_view, 3> kUnits = {"us", "ms", "s"};
+  std::size_t unit = 0;
+  for (value /= 1000; value >= 999.95 && unit + 1 < kUnits.size(); ++unit) value /= 1000;
+  return fmt::format("{:.1f} {}", value, kUnits[unit]);
+}
+
 std::string in_quotes(std::string_view text, std::size_t limit) {
   std::string out = "\"";
   for (const char c : text.substr(0, limit)) {
@@ -57,10 +92,20 @@ std::string in_quotes(std::string_view text, std::size_t limit) {
 }
 
 std::string printable(std::string_view text) {
-  std::string out(text);
-  for (char& c : out) {
-    const auto byte = static_cast<unsigned char>(c);
-    if (byte < 0x20 || byte == 0x7f) c = '?';
+  std::string out;
+  while (!text.empty()) {
+    const std::size_t bytes = utf8_length(text);
+    const auto first = static_cast<unsigned char>(text[0]);
+    // U+0080 to U+009F are control characters too; U+009B begins a command on some terminals.
+    const bool control =
+        first < 0x20 || first == 0x7f ||
+        (bytes == 2 && first == 0xc2 && static_cast<unsigned char>(text[1]) < 0xa0);
+    if (bytes == 0 || control) {
+      out += '?';
+    } else {
+      out += text.substr(0, bytes);
+    }
+    text.remove_prefix(std::max<std::size_t>(bytes, 1));
   }
   return out;
 }
@@ -85,9 +130,8 @@ std::vector<std::string> wrapped(std::string_view text, std::size_t width) {
 }
 
 std::size_t display_width(std::string_view text) {
-  return static_cast<std::size_t>(std::count_if(text.begin(), text.end(), [](char c) {
-    return (static_cast<unsigned char>(c) & 0xc0) != 0x80;  // not a continuation byte
-  }));
+  return static_cast<std::size_t>(
+      std::count_if(text.begin(), text.end(), [](char c) { return !is_continuation(c); }));
 }
 
 }  // namespace gort::tool

@@ -21,10 +21,16 @@ std::string human_bytes(std::uint64_t bytes);
 /// The same for a difference after - before, with its sign: "+1.2 KiB", "-3 B", "0 B".
 std::string human_change(std::uint64_t before, std::uint64_t after);
 
+/// The same for a difference that may be negative: "1.2 KiB", "-3 B".
+std::string human_signed(std::int64_t bytes);
+/// A duration with one decimal: "950 ns", "12.3 us", "4.0 ms", "1.5 s".
+std::string human_duration(std::int64_t nanoseconds);
+
 /// For messages about input: in double quotes, at most `limit` bytes (then "..."), everything that
 /// is not printable ASCII as \xNN, so that no input can write control codes to a terminal.
 std::string in_quotes(std::string_view text, std::size_t limit = 40);
-/// For text that is shown as it is (labels): control characters become '?'.
+/// For text that is shown as it is (labels): control characters, and bytes that are no UTF-8,
+/// become '?'.
 std::string printable(std::string_view text);
 
 /// Breaks `text` at spaces into lines of at most `width` characters; a longer word stands alone.

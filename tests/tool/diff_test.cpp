@@ -1,0 +1,210 @@
+#include <catch2/catch.hpp>
+
+#include <nlohmann/json.hpp>
+
+#include <gort/tests/tool/run_gortstat.h>
+#include <gort/tests/tool/sample_report.h>
+#include <gort/tools/gortstat/diff_report.h>
+#include <gort/tools/gortstat/error.h>
+#include <gort/tools/gortstat/json_report.h>
+
+using namespace gort;
+using namespace gort::tool;
+using Catch::Contains;
+using Json = nlohmann::ordered_json;
+
+namespace {
+
+Dump dump_of(const Report& report, const std::string& path = "x.json") {
+  return parse_dump(path, json_report(report));
+}
+
+std::string diff_of(const Report& a, const Report& b) {
+  return diff_report(dump_of(a, "a.json"), dump_of(b, "b.json"), {});
+}
+
+// What reading a dump says after `change` was made to a good one.
+template <class F>
+std::string error_after(F&& change) {
+  Json json = Json::parse(json_report(gort_test::sample_report()));
+  change(json);
+  try {
+    (void)parse_dump("x.json", json.dump());
+  } catch (const InputError& error) {
+    return error.what();
+  }
+  return "no error";
+}
+
+}  // namespace
+
+TEST_CASE("a dump is read back as it was written", "[tool][dump]") {
+  const Report report = gort_test::sample_report();
+  const Dump dump = dump_of(report);
+  CHECK(dump.trace == "sample.trace");
+  REQUIRE(dump.steps.size() == 2);
+  for (std::size_t i = 0; i < 2; ++i) {
+    const DumpStep& read = dump.steps[i];
+    const Step& written = report.steps[i];
+    CHECK(read.label == written.label);
+    CHECK(read.mapped == static_cast<std::int64_t>(written.ledger.mapped));
+    CHECK(read.rss == static_cast<std::int64_t>(written.rss));
+    REQUIRE(read.places.size() == kPlaceCount);
+    for (const Place place : all_places()) {
+      const std::int64_t* bytes = find_figure(read.places, place_name(place));
+      REQUIRE(bytes != nullptr);
+      CHECK(*bytes == static_cast<std::int64_t>(written.ledger[place]));
+    }
+  }
+  CHECK(*find_figure(*dump.steps[0].map, "count") == 30);
+  CHECK_FALSE(dump.steps[1].map);
+  CHECK(find_figure(dump.steps[0].memstats, "GCCPUFraction") == nullptr);
+}
+
+TEST_CASE("equal dumps have no difference", "[tool][diff]") {
+  const Report report = gort_test::sample_report();
+  const std::string text = diff_of(report, report);
+  CHECK_THAT(text, Contains("Without a difference: 1. filled and 2. release."));
+  CHECK_THAT(text, Catch::EndsWith("2 steps in both, 0 changed\n"));
+}
+
+TEST_CASE("places, map and counts that differ are shown, others are not", "[tool][diff]") {
+  const Report a = gort_test::sample_report();
+  Report b = a;
+  Step& step = b.steps[0];
+  step.ledger[Place::live] += 1024;
+  step.ledger[Place::reserved] -= 1024;
+  step.map->tombstones = 5;
+  step.memstats.NumGC = 4;
+  step.memstats.HeapAlloc += 1;  // the same when rounded
+  const std::string text = diff_of(a, b);
+  CHECK_THAT(text,
+             Contains("   live                        3.0 KiB       4.0 KiB      +1.0 KiB\n"));
+  CHECK_THAT(text,
+             Contains("   reserved                   32.0 KiB      31.0 KiB      -1.0 KiB\n"));
+  CHECK_THAT(text,
+             Contains("   mapped                     64.0 KiB      64.0 KiB          same\n"));
+  CHECK_THAT(text, Contains("   map: tombstones 2 -> 5\n"));
+  CHECK_THAT(text, Contains("memstats: HeapAlloc 5,760 -> 5,761, NumGC 3 -> 4\n"));
+  CHECK_THAT(text, !Contains("map_live"));
+  CHECK_THAT(text, Contains("Without a difference: 2. release."));
+  CHECK_THAT(text, Catch::EndsWith("2 steps in both, 1 changed\n"));
+}
+
+TEST_CASE("times and resident memory alone are no difference", "[tool][diff]") {
+  const Report a = gort_test::sample_report();
+  Report b = a;
+  b.steps[0].rss += 4096;
+  b.steps[0].memstats.LastGC = 12345;
+  b.steps[0].memstats.PauseTotalNs = 12345;
+  b.steps[0].memstats.GCCPUFraction = 0.5;
+  CHECK_THAT(diff_of(a, b), Catch::EndsWith("2 steps in both, 0 changed\n"));
+}
+
+TEST_CASE("a map that is nil in one dump is a difference", "[tool][diff]") {
+  const Report a = gort_test::sample_report();
+  Report b = a;
+  b.steps[0].map.reset();
+  CHECK_THAT(diff_of(a, b), Contains("   map: 30 entries -> nil\n"));
+  CHECK_THAT(diff_of(b, a), Contains("   map: nil -> 30 entries\n"));
+}
+
+TEST_CASE("steps are matched by label, the second with the second", "[tool][diff]") {
+  Report a = gort_test::sample_report();
+  a.steps.push_back(a.steps[0]);  // filled, release, filled
+  Report b = a;
+  b.steps[2].label = "other";
+  b.steps[0].ledger[Place::live] += 8;
+  b.steps[0].ledger[Place::reserved] -= 8;
+  const std::string text = diff_of(a, b);
+  CHECK_THAT(text, Contains("1. filled  ") && Contains("+8 B"));
+  CHECK_THAT(text, Contains("Only in A: 3. filled.\n"));
+  CHECK_THAT(text, Contains("Only in B: 3. other.\n"));
+  CHECK_THAT(text, Catch::EndsWith("2 steps in both, 1 changed\n"));
+}
+
+TEST_CASE("remedies are compared by name", "[tool][diff]") {
+  Report a = gort_test::sample_report();
+  RemedyResult nil;
+  nil.remedy = Remedy::nil;
+  nil.before = a.steps[0];
+  nil.after = a.steps[1];
+  nil.cost_ns = 100;
+  a.remedies = {nil};
+  Report b = a;
+  CHECK_THAT(diff_of(a, b), Contains("   nil: no difference; cost 100 ns -> 100 ns\n"));
+  b.remedies[0].cost_ns = 2500;
+  b.remedies[0].allocated = 64;
+  CHECK_THAT(diff_of(a, b), Contains("   nil: allocated 0 B -> 64 B; cost 100 ns -> 2.5 us\n"));
+}
+
+TEST_CASE("what is no dump is an error that says where", "[tool][dump]") {
+  const auto error = [](const std::string& text) {
+    try {
+      (void)parse_dump("x.json", text);
+    } catch (const InputError& e) {
+      return std::string(e.what());
+    }
+    return std::string("no error");
+  };
+  CHECK_THAT(error("{\n \"schema\": 1,\n oops"), Catch::StartsWith("x.json:3: no JSON: byte "));
+  CHECK_THAT(error("[]"), Catch::StartsWith("x.json: no dump of gortstat"));
+  CHECK_THAT(error("{\"a\":1}"), Catch::StartsWith("x.json: no dump of gortstat"));
+  CHECK(error_after([](Json&) {}) == "no error");
+  CHECK(error_after([](Json& j) { j["schema"] = 2; }) ==
+        "x.json: schema 2: this gortstat reads schema 1");
+  CHECK(error_after([](Json& j) { j["steps"] = 3; }) == "x.json: steps must be an array");
+  CHECK(error_after([](Json& j) { j["steps"][1] = 3; }) == "x.json: steps[1] must be an object");
+  CHECK(error_after([](Json& j) { j["steps"][1].erase("rss"); }) ==
+        "x.json: steps[1].rss is missing");
+  CHECK(error_after([](Json& j) { j["steps"][0]["label"] = 1; }) ==
+        "x.json: steps[0].label must be a string");
+  CHECK(error_after([](Json& j) { j["steps"][0]["rss"] = 1.5; }) ==
+        "x.json: steps[0].rss must be a whole number");
+  CHECK(error_after([](Json& j) { j["steps"][0]["ledger"]["places"]["live"] = "much"; }) ==
+        "x.json: steps[0].ledger.places.live must be a whole number");
+  CHECK(error_after([](Json& j) {
+          j["steps"][0]["ledger"]["places"]["live"] = std::int64_t{1} << 60;
+        }) == "x.json: steps[0].ledger.places.live must be a number of bytes, at most 2^56");
+  CHECK(error_after([](Json& j) { j["steps"][0]["map"] = "none"; }) ==
+        "x.json: steps[0].map must be an object");
+  CHECK(error_after([](Json& j) { j["remedies"] = Json::array({1}); }) ==
+        "x.json: remedies[0] must be an object");
+}
+
+TEST_CASE("a dump whose places do not sum to mapped is refused", "[tool][dump]") {
+  CHECK(error_after([](Json& j) { j["steps"][0]["ledger"]["places"]["live"] = 3073; }) ==
+        "x.json: steps[0].ledger (\"filled\"): the places sum to 65,537, but mapped is 65,536");
+}
+
+TEST_CASE("a dump may have figures this gortstat does not know", "[tool][dump]") {
+  CHECK(error_after([](Json& j) {
+          Json& ledger = j["steps"][0]["ledger"];
+          ledger["places"]["swapped"] = 100;
+          ledger["mapped"] = 65636;
+          j["steps"][0]["memstats"]["Fashion"] = "new";
+          j["author"] = nullptr;
+        }) == "no error");
+}
+
+TEST_CASE("two dumps of the program are compared from end to end", "[tool][diff]") {
+  using gort_test::gortstat;
+  const gort_test::ScratchDirectory scratch;
+  const std::string a = scratch / "a.json";
+  const std::string b = scratch / "b.json";
+  const auto write = [](const std::string& path, const std::string& trace) {
+    const auto outcome = gortstat({"replay", "-", "--format", "json", "-o", path}, {.in = trace});
+    REQUIRE(outcome.exit_code == 0);
+  };
+  write(a, "set a 64\nmark x\n");
+  write(b, "set a 64\nset b 640\nmark x\nmark y\n");
+  const auto outcome = gortstat({"diff", a, b});
+  CHECK(outcome.exit_code == 0);
+  CHECK(outcome.err.empty());
+  CHECK_THAT(outcome.out, Contains("count 1 -> 2"));
+  CHECK_THAT(outcome.out, Contains("Only in B: 2. y."));
+  CHECK(gortstat({"diff", "-", b}, {.in = gort_test::contents(a)}).exit_code == 0);
+  const auto absent = gortstat({"diff", a, scratch / "absent"});
+  CHECK(absent.exit_code == 1);
+  CHECK_THAT(absent.err, Contains("absent: cannot open: No such file"));
+}

@@ -1,0 +1,209 @@
+#include <gort/tools/gortstat/diff_report.h>
+
+#include <algorithm>
+
+#include <fmt/format.h>
+
+#include <gort/tools/gortstat/text.h>
+
+namespace gort::tool {
+namespace {
+
+constexpr std::size_t kIndent = 3;
+
+// Not compared: clocks, which differ between any two runs, and HeapAlloc's other name.
+bool is_left_out(std::string_view name) {
+  return name == "LastGC" || name == "PauseTotalNs" || name.ends_with("_ns") || name == "Alloc";
+}
+
+bool is_count(std::string_view name) {
+  constexpr std::string_view kCounts[] = {"Mallocs",     "Frees",          "HeapObjects",  "NumGC",
+                                          "NumForcedGC", "entries_before", "entries_after"};
+  return std::find(std::begin(kCounts), std::end(kCounts), name) != std::end(kCounts);
+}
+
+bool is_bytes_of_map(std::string_view name) {
+  return name.ends_with("bytes") || name.ends_with("_size");
+}
+
+std::string number(std::int64_t n) {
+  return n < 0 ? "-" + with_commas(0 - static_cast<std::uint64_t>(n))
+               : with_commas(static_cast<std::uint64_t>(n));
+}
+
+std::string change(std::int64_t a, std::int64_t b) {
+  return b > a ? "+" + human_signed(b - a) : human_signed(b - a);
+}
+
+struct Pair {
+  std::string name;
+  std::int64_t a = 0;
+  std::int64_t b = 0;
+};
+
+// The figures that differ, in the order of `a` and then of what only `b` has; absent counts as 0.
+std::vector<Pair> differing(const Figures& a, const Figures& b) {
+  std::vector<Pair> out;
+  for (const auto& [name, value] : a) {
+    const std::int64_t* other = find_figure(b, name);
+    out.push_back({name, value, other == nullptr ? 0 : *other});
+  }
+  for (const auto& [name, value] : b) {
+    if (find_figure(a, name) == nullptr) out.push_back({name, 0, value});
+  }
+  std::erase_if(out, [](const Pair& p) { return p.a == p.b || is_left_out(p.name); });
+  return out;
+}
+
+// "NumGC 3 -> 4, Mallocs 10 -> 12".
+std::string listed(const std::vector<Pair>& pairs, bool (*in_bytes)(std::string_view)) {
+  std::string out;
+  for (const Pair& p : pairs) {
+    // Exact where rounding would hide the difference.
+    const bool bytes = in_bytes(p.name) && human_signed(p.a) != human_signed(p.b);
+    out += fmt::format("{}{} {} -> {}", out.empty() ? "" : ", ", p.name,
+                       bytes ? human_signed(p.a) : number(p.a),
+                       bytes ? human_signed(p.b) : number(p.b));
+  }
+  return out;
+}
+
+struct StepDifference {
+  std::vector<Pair> places;
+  std::string map;
+  std::vector<Pair> memstats;
+  bool mapped = false;
+
+  bool any() const { return mapped || !places.empty() || !map.empty() || !memstats.empty(); }
+};
+
+std::string map_difference(const DumpStep& a, const DumpStep& b) {
+  const auto shown = [](const std::optional<Figures>& map) {
+    if (!map) return std::string("nil");
+    const std::int64_t* count = find_figure(*map, "count");
+    return count == nullptr ? std::string("a map") : fmt::format("{} entries", number(*count));
+  };
+  if (a.map.has_value() != b.map.has_value()) {
+    return fmt::format("{} -> {}", shown(a.map), shown(b.map));
+  }
+  return a.map ? listed(differing(*a.map, *b.map), is_bytes_of_map) : std::string();
+}
+
+StepDifference compare(const DumpStep& a, const DumpStep& b) {
+  return {differing(a.places, b.places), map_difference(a, b), differing(a.memstats, b.memstats),
+          a.mapped != b.mapped};
+}
+
+void add_step(std::string& out, const std::string& name, const DumpStep& a, const DumpStep& b,
+              const StepDifference& difference, const TextLayout& layout) {
+  Table table(name, 24,
+              {{.heading = "A", .width = 14},
+               {.heading = "B", .width = 14},
+               {.heading = "change", .width = 14}});
+  const auto row = [&table](const std::string& what, std::int64_t x, std::int64_t y) {
+    table.add_row(std::string(kIndent, ' ') + what,
+                  {human_signed(x), human_signed(y), x == y ? "same" : change(x, y)});
+  };
+  for (const Pair& p : difference.places) row(p.name, p.a, p.b);
+  row("mapped", a.mapped, b.mapped);
+  row("rss", a.rss, b.rss);
+  out += table.text(layout);
+  if (!difference.map.empty()) {
+    add_wrapped(out, "map: " + difference.map, layout.width, kIndent);
+  }
+  if (!difference.memstats.empty()) {
+    add_wrapped(
+        out,
+        "memstats: " + listed(difference.memstats, [](std::string_view n) { return !is_count(n); }),
+        layout.width, kIndent);
+  }
+  out += '\n';
+}
+
+// The index in `steps` of the n-th step (from 0) with that label; steps.size() if there is none.
+std::size_t find_step(const std::vector<DumpStep>& steps, const std::string& label, std::size_t n) {
+  for (std::size_t i = 0; i < steps.size(); ++i) {
+    if (steps[i].label == label && n-- == 0) return i;
+  }
+  return steps.size();
+}
+
+std::size_t same_label_before(const std::vector<DumpStep>& steps, std::size_t i) {
+  return static_cast<std::size_t>(
+      std::count_if(steps.begin(), steps.begin() + static_cast<std::ptrdiff_t>(i),
+                    [&](const DumpStep& s) { return s.label == steps[i].label; }));
+}
+
+std::string step_name(const std::vector<DumpStep>& steps, std::size_t i) {
+  return fmt::format("{}. {}", i + 1, printable(steps[i].label));
+}
+
+std::vector<std::string> only_in(const std::vector<DumpStep>& these,
+                                 const std::vector<DumpStep>& others) {
+  std::vector<std::string> out;
+  for (std::size_t i = 0; i < these.size(); ++i) {
+    if (find_step(others, these[i].label, same_label_before(these, i)) == others.size()) {
+      out.push_back(step_name(these, i));
+    }
+  }
+  return out;
+}
+
+void add_names(std::string& out, std::string_view what, const std::vector<std::string>& names,
+               const TextLayout& layout) {
+  if (!names.empty()) add_wrapped(out, fmt::format("{}: {}.", what, joined(names)), layout.width);
+}
+
+void add_remedies(std::string& out, const Dump& a, const Dump& b, const TextLayout& layout) {
+  std::string text;
+  for (const DumpRemedy& one : a.remedies) {
+    const auto other = std::find_if(b.remedies.begin(), b.remedies.end(),
+                                    [&](const DumpRemedy& r) { return r.name == one.name; });
+    if (other == b.remedies.end()) continue;
+    const std::vector<Pair> pairs = differing(one.figures, other->figures);
+    std::string line = fmt::format("{}: ", printable(one.name));
+    line += pairs.empty() ? "no difference"
+                          : listed(pairs, [](std::string_view n) { return !is_count(n); });
+    const std::int64_t* cost_a = find_figure(one.figures, "cost_ns");
+    const std::int64_t* cost_b = find_figure(other->figures, "cost_ns");
+    if (cost_a != nullptr && cost_b != nullptr && *cost_a + *cost_b > 0) {
+      line += fmt::format("; cost {} -> {}", human_duration(*cost_a), human_duration(*cost_b));
+    }
+    add_wrapped(text, line, layout.width, kIndent);
+  }
+  if (!text.empty()) out += Style(layout.colour).bold("Remedies") + '\n' + text + '\n';
+}
+
+std::string title(std::string_view name, const Dump& dump) {
+  return fmt::format("{}  {}: {}{}\n", name, printable(dump.path),
+                     counted(dump.steps.size(), "step"),
+                     dump.trace.empty() ? "" : " of " + printable(dump.trace));
+}
+
+}  // namespace
+
+std::string diff_report(const Dump& a, const Dump& b, const TextLayout& layout) {
+  std::string out = title("A", a) + title("B", b) + '\n';
+  std::vector<std::string> same;
+  std::size_t matched = 0;
+  for (std::size_t i = 0; i < a.steps.size(); ++i) {
+    const std::size_t j = find_step(b.steps, a.steps[i].label, same_label_before(a.steps, i));
+    if (j == b.steps.size()) continue;
+    ++matched;
+    const StepDifference difference = compare(a.steps[i], b.steps[j]);
+    if (difference.any()) {
+      add_step(out, step_name(a.steps, i), a.steps[i], b.steps[j], difference, layout);
+    } else {
+      same.push_back(step_name(a.steps, i));
+    }
+  }
+  add_remedies(out, a, b, layout);
+  constexpr std::size_t kNamed = 8;
+  if (same.size() <= kNamed) add_names(out, "Without a difference", same, layout);
+  add_names(out, "Only in A", only_in(a.steps, b.steps), layout);
+  add_names(out, "Only in B", only_in(b.steps, a.steps), layout);
+  out += fmt::format("{} in both, {} changed\n", counted(matched, "step"), matched - same.size());
+  return out;
+}
+
+}  // namespace gort::tool
