@@ -221,6 +221,24 @@ struct Table {
     }
   }
 
+  /// Adds a pair that stands in another map, with the key and value objects that it has if they are
+  /// stored indirectly. The key must not be in this map, which must not grow.
+  static void append(Header& map, const Cell& from) {
+    const std::uint64_t hash = Hash{}(*from.key(), map.hash0);
+    char* bucket = bucket_at(map.buckets, hash & map.mask());
+    CellMask empty = Tops::load(bucket).empty();
+    while (!empty) {
+      char* const next = overflow(bucket);
+      bucket = next == nullptr ? add_overflow_bucket(map, type(), bucket) : next;
+      empty = Tops::load(bucket).empty();
+    }
+    const Cell into{bucket, empty.first()};
+    Slot<K>::copy(into.key_slot(), from.key_slot());
+    Slot<V>::copy(into.elem_slot(), from.elem_slot());
+    top_of(into.bucket, into.number) = tophash(hash);
+    ++map.count;
+  }
+
   GORT_NOINLINE static void evacuate(Header& map, std::size_t number) {
     char* const old = bucket_at(map.oldbuckets, number);
     if (!Tops::load(old).evacuated()) {

@@ -1,0 +1,105 @@
+#include <gort/hashmap/policies.h>
+
+#include <cstring>
+
+#include <gort/base/fatal.h>
+#include <gort/gc/barrier.h>
+#include <gort/hashmap/inspect.h>
+#include <gort/hashmap/rules.h>
+
+namespace gort::hashmap {
+namespace {
+
+bool iterated(const Header& map) { return (map.load_flags() & (kIterator | kOldIterator)) != 0; }
+
+void begin_writing(Header& map) {
+  if ((map.load_flags() & kWriting) != 0) go_fatal("concurrent map writes");
+  map.add_flags(kWriting);
+}
+void end_writing(Header& map) {
+  if ((map.load_flags() & kWriting) == 0) go_fatal("concurrent map writes");
+  map.remove_flags(kWriting);
+}
+
+// Iterators that still walk the old table look each key up in the new one.
+void mark_moved(const Header& map, const MapType& type) {
+  visit_buckets(map, type, [](const BucketView& bucket) {
+    std::uint64_t moved = Tops::repeat(kEvacuatedEmpty);
+    for (CellMask live = bucket.tops().live(); live; live.drop_first()) {
+      moved ^= std::uint64_t{kEvacuatedEmpty ^ kEvacuatedX} << (live.first() * 8);
+    }
+    Tops(moved).store(const_cast<char*>(bucket.address));
+  });
+}
+
+void mark_empty(const Header& map, const MapType& type) {
+  visit_buckets(map, type,
+                [](const BucketView& bucket) { Tops(0).store(const_cast<char*>(bucket.address)); });
+}
+
+// What every way of clearing leaves of the header. The writing flag stays.
+void reset_header(Header& map) {
+  map.remove_flags(kSameSize);
+  gc::write_reference(&map.oldbuckets, nullptr);
+  map.nevacuate = 0;
+  map.noverflow = 0;
+  map.count = 0;
+  map.hash0 = static_cast<std::uint32_t>(random_bits());
+}
+
+}  // namespace
+
+void adopt_table(Header& map, const MapType& type, Header& fresh) {
+  if (iterated(map) && map.buckets != nullptr) mark_moved(map, type);
+  // No iterator walks the new table yet.
+  map.remove_flags(kIterator | kOldIterator | kSameSize);
+  map.count = fresh.count;
+  map.B = fresh.B;
+  map.noverflow = fresh.noverflow;
+  map.hash0 = fresh.hash0;
+  map.nevacuate = 0;
+  gc::write_reference(&map.buckets, fresh.buckets);
+  gc::write_reference(&map.extra_word, fresh.extra_word);
+}
+
+void clear_and_release(Header& map, const MapType& type) {
+  begin_writing(map);
+  if (iterated(map)) mark_empty(map, type);
+  reset_header(map);
+  map.B = 0;
+  gc::write_reference(&map.buckets, nullptr);
+  gc::write_reference(&map.extra_word, nullptr);
+  end_writing(map);
+}
+
+void clear_sparse(Header& map, const MapType& type) {
+  if (map.count == 0) return;
+  begin_writing(map);
+  if (iterated(map) && map.growing()) {
+    ArrayView(map, type, true).for_each_bucket([](const BucketView& bucket) {
+      Tops(0).store(const_cast<char*>(bucket.address));
+    });
+  }
+  // Overflow buckets stay on their chains, as after an erase loop: to cut them would mean to count
+  // and list those that are left. What they refer to goes.
+  const std::size_t bytes = type.shape.overflow_offset();
+  ArrayView(map, type, false).for_each_bucket([&](const BucketView& bucket) {
+    if (bucket.tops().word() == 0) return;
+    char* const b = const_cast<char*>(bucket.address);
+    Tops(0).store(b);
+    if (type.shape.pointer_free) {
+      std::memset(b, 0, bytes);
+    } else {
+      gc::clear_references(b, bytes);
+    }
+  });
+  const std::uint16_t noverflow = map.noverflow;
+  if (Extra* const extra = map.extra(); extra != nullptr) {
+    gc::write_reference(&extra->oldoverflow, nullptr);
+  }
+  reset_header(map);
+  map.noverflow = noverflow;
+  end_writing(map);
+}
+
+}  // namespace gort::hashmap
