@@ -48,8 +48,10 @@ struct HashSecret {
 };
 GORT_API extern const HashSecret hash_secret;
 
+__extension__ typedef unsigned __int128 DoubleWord;  // quiet where the embedder is -Wpedantic
+
 constexpr std::uint64_t fold_multiply(std::uint64_t a, std::uint64_t b) {
-  const unsigned __int128 product = static_cast<unsigned __int128>(a) * b;
+  const DoubleWord product = static_cast<DoubleWord>(a) * b;
   return static_cast<std::uint64_t>(product) ^ static_cast<std::uint64_t>(product >> 64);
 }
 
