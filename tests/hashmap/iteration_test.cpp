@@ -348,6 +348,22 @@ TEST_CASE("a loop begun within a stalled growth sees everything once", "[hashmap
   CHECK(inspect(*map).growing);  // reading never advances a growth
 }
 
+TEST_CASE("a loop within an old chain survives the end of the growth", "[hashmap][iteration]") {
+  const Runtime runtime({.gc_percent = -1, .conservative_stacks = false, .poison = true});
+  for (int round = 0; round < 10; ++round) {
+    const Root<LongMap> map = filled(417);
+    REQUIRE(inspect(*map).growing);
+    std::set<long> seen;
+    for (const auto& [key, value] : *map) {
+      CHECK(seen.insert(key).second);
+      if (seen.size() != static_cast<std::size_t>(round + 1)) continue;
+      while (inspect(*map).growing) map->erase(-1);
+      collect();
+    }
+    CHECK(seen.size() == 417);
+  }
+}
+
 TEST_CASE("several loops over one map do not disturb each other", "[hashmap][iteration]") {
   const Runtime runtime;
   const Root<LongMap> map = filled(100);
