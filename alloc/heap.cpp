@@ -77,7 +77,7 @@ void* Heap::allocate_large(std::size_t bytes, bool noscan, Tag tag, std::size_t 
   if (bytes > kWindowSize) throw std::bad_alloc();
   const Pages count = Pages::holding(bytes);
   const std::size_t alignment_pages = alignment > kPageSize ? alignment >> kPageShift : 1;
-  if (collector_hooks.before_slow_path != nullptr) collector_hooks.before_slow_path(count.bytes());
+  const SlowPath slow_path(count.bytes(), *thread_cache);
   const SpanClass span_class = noscan ? kLargeNoscan : kLargeScan;
   for (bool collected = false;;) {
     PageRun run;
@@ -91,7 +91,8 @@ void* Heap::allocate_large(std::size_t bytes, bool noscan, Tag tag, std::size_t 
       Span* span = make_span(run, 1, count.bytes(), 0, span_class, info);
       if (span != nullptr) {
         if (!run.zeroed) std::memset(reinterpret_cast<void*>(run.start), 0, count.bytes());
-        span->alloc_bits[0] = 1;
+        if (allocate_black.load_relaxed()) span->mark_range(0, 1);
+        span->set_allocated(0, 1);
         span->allocated = 1;
         span->search_from = 1;
         publish(span);

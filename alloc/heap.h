@@ -74,6 +74,9 @@ class Heap {
   std::size_t span_count() const { return span_count_.load_relaxed(); }
 
   Atomic<std::size_t> heap_live{0};
+  /// Markers run: what is allocated now is born marked (thread_cache.h, "black"). Written with the
+  /// world stopped.
+  Atomic<bool> allocate_black{false};
   /// Bytes that a refill hands out at most (but at least one slot). 1 sends every allocation
   /// through the slow path: for debugging modes that must see each one.
   Atomic<std::size_t> run_limit{kMaxRunBytes};

@@ -42,6 +42,8 @@ void start(const Options& options) {
   collector_options.gc_percent = options.gc_percent;
   collector_options.memory_limit = options.memory_limit;
   collector_options.conservative_stacks = options.conservative_stacks;
+  collector_options.background_sweep = options.background_sweep;
+  collector_options.stop_signal = options.stop_signal;
   collector_options.collect_every = options.collect_every;
   collector_options.verify = options.verify;
   collector_options.poison = options.poison;
@@ -67,6 +69,7 @@ void collect() {
 std::size_t release_os_memory() {
   require_started("release_os_memory");
   gc::collector.collect(gc::CycleReason::forced, true);
+  const gc::RuntimeScope runtime(*gc::World::current());
   return alloc::heap.release_idle();
 }
 
@@ -92,7 +95,7 @@ Blocking::~Blocking() {
 }
 
 void safepoint() {
-  if (gc::World::current() != nullptr) gc::world.poll();
+  if (gc::Thread* self = gc::World::current()) gc::world.poll(*self);
 }
 
 }  // namespace gort

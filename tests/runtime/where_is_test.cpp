@@ -16,7 +16,9 @@ using namespace gort;
 namespace {
 
 struct Runtime {
-  Runtime() { start(Options{.gc_percent = -1, .conservative_stacks = false}); }
+  Runtime() {
+    start(Options{.gc_percent = -1, .conservative_stacks = false, .background_sweep = false});
+  }
   ~Runtime() { shutdown(); }
 };
 
