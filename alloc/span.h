@@ -85,8 +85,8 @@ struct Span {
   }
   std::uintptr_t slot_start(std::uint32_t slot) const { return start + slot * elem_size; }
 
-  // The words of both bitmaps are read by markers while others write them, so every access to a word
-  // is atomic. Alloc bits have one writer (the owner); mark bits have many.
+  // The words of both bitmaps are read by markers while others write them, so every access to a
+  // word is atomic. Alloc bits have one writer (the owner); mark bits have many.
   bool is_allocated(std::uint32_t slot) const {
     return (AtomicRef(alloc_bits[slot / 64]).load_acquire() >> (slot % 64) & 1) != 0;
   }

@@ -8,7 +8,8 @@
 //     with a memory limit also:  limit - metadata - 1 MiB;  the smaller wins, but never below
 //     marked
 //
-// Marking runs beside the program, which allocates meanwhile, so a cycle must begin before the goal:
+// Marking runs beside the program, which allocates meanwhile, so a cycle must begin before the
+// goal:
 //
 //     runway  = what the program is expected to allocate while markers run
 //     trigger = goal - runway, kept within [marked + 0.7 grow, marked + 0.95 grow], grow = goal -

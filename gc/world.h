@@ -12,11 +12,11 @@
 //     in the handler   of the stop signal, between any two instructions of its own code;
 //     by itself        for the length of a Blocking region, and while it waits for a collection.
 //
-// Runtime code that takes a lock or touches shared records is not stopped in its middle: between enter_runtime() and leave_runtime() the
-// handler returns at once, and leave_runtime() polls. So whoever has stopped the world sees no
-// half-done work of the runtime. A thread parked by the handler is `interrupted`: it may be between
-// any two instructions of a fast path. What that asks of allocation is said in thread_cache.h, what
-// it asks of the barrier in barrier.h.
+// Runtime code that takes a lock or touches shared records is not stopped in its middle: between
+// enter_runtime() and leave_runtime() the handler returns at once, and leave_runtime() polls. So
+// whoever has stopped the world sees no half-done work of the runtime. A thread parked by the
+// handler is `interrupted`: it may be between any two instructions of a fast path. What that asks
+// of allocation is said in thread_cache.h, what it asks of the barrier in barrier.h.
 //
 // Stopping. The stopper holds the world lock, so threads neither come nor go:
 //     stopper:  stopping := 1;            for every thread: signal it; wait until state == parked
@@ -62,8 +62,8 @@ struct Thread {
 
   alloc::ThreadCache cache;
   BarrierBuffer overwritten;
-  os::StackBounds stack;  ///< const-after-init
-  pthread_t handle{};     ///< const-after-init
+  os::StackBounds stack;    ///< const-after-init
+  pthread_t handle{};       ///< const-after-init
   bool of_runtime = false;  ///< const-after-init; a thread of the collector: has no roots
   Atomic<std::uint32_t> state{running};
   /// Nested runtime regions. Written by the thread, read by its signal handler.
@@ -71,9 +71,10 @@ struct Thread {
   bool interrupted = false;             ///< parked by the handler; valid while parked
   const char* stack_pointer = nullptr;  ///< lowest stack address to scan; valid while parked
   std::uintptr_t registers[kSavedRegisters] = {};  ///< valid while parked
-  std::int64_t assist_debt = 0;  ///< bytes to mark for bytes allocated (assist.cpp); the thread's own
-  Thread* next = nullptr;        ///< guard: world lock
-  Thread* previous = nullptr;    ///< guard: world lock
+  std::int64_t assist_debt =
+      0;                       ///< bytes to mark for bytes allocated (assist.cpp); the thread's own
+  Thread* next = nullptr;      ///< guard: world lock
+  Thread* previous = nullptr;  ///< guard: world lock
 };
 
 struct WorldOptions {

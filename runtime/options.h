@@ -38,10 +38,10 @@ struct Options {
   /// Treat every word of the stacks of attached threads as a possible reference. Without it, only
   /// Root<T> keeps objects alive, and a raw pointer on the stack dangles after a collection.
   bool conservative_stacks = true;
-  /// The signal that stops a thread wherever it is (SA_RESTART; a handler that is there already gets
-  /// every signal that is not ours). 0: threads stop at allocations, in safepoint() and in Blocking
-  /// alone, so a thread that does none of these delays every collection. Off in builds with the
-  /// address sanitizer, unless set, and always off with the thread sanitizer and without
+  /// The signal that stops a thread wherever it is (SA_RESTART; a handler that is there already
+  /// gets every signal that is not ours). 0: threads stop at allocations, in safepoint() and in
+  /// Blocking alone, so a thread that does none of these delays every collection. Off in builds
+  /// with the address sanitizer, unless set, and always off with the thread sanitizer and without
   /// conservative stacks.
   int stop_signal = kDefaultStopSignal;
   /// Collect at every Nth allocation; 0: off. For tests.
