@@ -6,7 +6,6 @@
 #include <utility>
 
 #include <gort/base/config.h>
-#include <gort/gc/barrier.h>
 
 namespace gort::gc {
 
@@ -44,7 +43,7 @@ class Root {
     if (slot_ == nullptr) {
       if (target != nullptr) slot_ = gc::acquire_root(raw(target));
     } else {
-      gc::write_reference(slot_, raw(target));
+      *slot_ = raw(target);
     }
     return *this;
   }
