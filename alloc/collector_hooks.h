@@ -1,25 +1,48 @@
 #pragma once
 
-// The two upcalls from the allocator to the collector, and nothing more. They are set once, before
-// the first allocation, by whoever builds a collector on this allocator; without one they stay null
-// and memory is never reclaimed.
+// The upcalls from the allocator to the collector. They are set once, before the first allocation,
+// by whoever builds a collector on this allocator; without one they stay null and memory is never
+// reclaimed.
+//
+// A slow path (a refill, a large object) begins with `enter` and ends with `leave`. In between the
+// thread is not stopped: half-done work on spans, lists and books is never seen by whoever stops
+// the world.
 
 #include <cstddef>
 
+#include <gort/alloc/thread_cache.h>
+
 namespace gort::alloc {
 
-class ThreadCache;
-
 struct CollectorHooks {
-  /// Called on every slow path (a refill, a large object) before it takes anything, with the number
-  /// of bytes it is about to take. May attach the thread, run a collection, flush the cache.
-  /// Returns the calling thread's cache.
-  ThreadCache& (*before_slow_path)(std::size_t bytes) = nullptr;
-  /// The operating system refused memory. True if something was freed, so that trying again makes
-  /// sense.
+  /// A slow path begins, with the number of bytes it is about to take. May attach the thread, wait
+  /// for a stop of the world to pass, start or help a collection. Returns the calling thread's
+  /// cache. May throw; then there is no `leave`.
+  ThreadCache& (*enter)(std::size_t bytes) = nullptr;
+  /// It ends. A stop of the world that came up meanwhile takes place here.
+  void (*leave)() noexcept = nullptr;
+  /// The operating system refused memory, in a slow path. True if something was freed, so that
+  /// trying again makes sense.
   bool (*out_of_memory)(std::size_t bytes) = nullptr;
 };
 
 extern CollectorHooks collector_hooks;
+
+/// A slow path, for a scope.
+class SlowPath {
+ public:
+  /// `cache`: whose slow path it is, if there is no collector to tell.
+  SlowPath(std::size_t bytes, ThreadCache& cache)
+      : cache_(collector_hooks.enter != nullptr ? collector_hooks.enter(bytes) : cache) {}
+  ~SlowPath() {
+    if (collector_hooks.leave != nullptr) collector_hooks.leave();
+  }
+  SlowPath(const SlowPath&) = delete;
+  SlowPath& operator=(const SlowPath&) = delete;
+  ThreadCache& cache() const { return cache_; }
+
+ private:
+  ThreadCache& cache_;
+};
 
 }  // namespace gort::alloc

@@ -5,7 +5,6 @@
 
 #include <gort/alloc/arena.h>
 #include <gort/alloc/collector_hooks.h>
-#include <gort/alloc/scavenger.h>
 #include <gort/base/counters.h>
 #include <gort/base/fatal.h>
 #include <gort/base/metadata.h>
@@ -53,7 +52,6 @@ void Heap::publish(Span* span) {
   span_count_.fetch_add_relaxed(1);
   counters.spans_allocated.fetch_add_relaxed(1);
   set_span(span->start, span->pages(), span);
-  scavenger.note_growth(pages.resident());
 }
 
 Span* Heap::allocate_small_span(SpanClass span_class) {
@@ -79,7 +77,7 @@ void* Heap::allocate_large(std::size_t bytes, bool noscan, Tag tag, std::size_t 
   if (bytes > kWindowSize) throw std::bad_alloc();
   const Pages count = Pages::holding(bytes);
   const std::size_t alignment_pages = alignment > kPageSize ? alignment >> kPageShift : 1;
-  if (collector_hooks.before_slow_path != nullptr) collector_hooks.before_slow_path(count.bytes());
+  const SlowPath slow_path(count.bytes(), *thread_cache);
   const SpanClass span_class = noscan ? kLargeNoscan : kLargeScan;
   for (bool collected = false;;) {
     PageRun run;
@@ -93,7 +91,8 @@ void* Heap::allocate_large(std::size_t bytes, bool noscan, Tag tag, std::size_t 
       Span* span = make_span(run, 1, count.bytes(), 0, span_class, info);
       if (span != nullptr) {
         if (!run.zeroed) std::memset(reinterpret_cast<void*>(run.start), 0, count.bytes());
-        span->alloc_bits[0] = 1;
+        if (allocate_black.load_relaxed()) span->mark_range(0, 1);
+        span->set_allocated(0, 1);
         span->allocated = 1;
         span->search_from = 1;
         publish(span);
@@ -124,11 +123,8 @@ void Heap::free_span(Span* span) {
   const Pages count = span->pages();
   set_span(start, count, nullptr);
   metadata::release(span);
-  {
-    LockGuard guard(pages.lock);
-    pages.free(start, count);
-  }
-  scavenger.note_free();
+  LockGuard guard(pages.lock);
+  pages.free(start, count);
 }
 
 Span* Heap::take_span(SpanClass span_class) {
@@ -151,7 +147,6 @@ void Heap::flip_sweepgen() {
   for (std::size_t c = 0; c < limit; ++c) central_[c].flip();
   sweep_cursor_.store_relaxed(0);
   sweepgen_.store_relaxed(sweepgen() + 2);
-  in_use_at_flip_.store_relaxed(span_bytes());
 }
 
 void Heap::poison_dead(const Span& span) {
@@ -228,7 +223,7 @@ void Heap::remove_cache(ThreadCache& cache) {
   if (cache.next_cache != nullptr) cache.next_cache->previous_cache = cache.previous_cache;
 }
 
-std::size_t Heap::release_idle() { return scavenger.release_all(); }
+std::size_t Heap::release_idle() { return pages.scavenge_all(); }
 
 void Heap::free_everything() {
   while (sweep_one()) {

@@ -12,7 +12,7 @@
 // Invariants:
 //     allocated == number of alloc bits set                                         (when quiet)
 //     slot_count * elem_size + waste() == pages * kPageSize
-//     a mark bit is set only where the alloc bit is set                             (while marking)
+//     a mark bit is set only where the alloc bit is set                             (when quiet)
 //     sweep: alloc bits := mark bits, mark bits := 0
 //
 // Sweep generation. The heap's sweepgen g rises by 2 at every mark termination. A span's own value
@@ -27,7 +27,8 @@
 // Guards. Fields marked const-after-init are written before the span is published in its arena's
 // page table (release) and never again. The others belong to the span's *owner*: the thread whose
 // cache holds it, or who popped it from its central list; with the world stopped, whoever stopped
-// it (the marker sets mark bits). On a central list it has no owner and nobody looks inside.
+// it. On a central list it has no owner. Markers run beside all of these: they read alloc bits and
+// set mark bits, and nothing else; no span is swept or freed while they run.
 
 #include <cstddef>
 #include <cstdint>
@@ -84,16 +85,42 @@ struct Span {
   }
   std::uintptr_t slot_start(std::uint32_t slot) const { return start + slot * elem_size; }
 
-  bool is_allocated(std::uint32_t slot) const { return bits::test(alloc_bits, slot); }
-  bool is_marked(std::uint32_t slot) const { return bits::test(mark_bits, slot); }
-  /// Sets the mark bit; true if it was clear before. For the only marker while the world is
-  /// stopped: a read and a write, no locked instruction (which would be half the cost of marking).
-  bool mark_alone(std::uint32_t slot) const {
+  // The words of both bitmaps are read by markers while others write them, so every access to a
+  // word is atomic. Alloc bits have one writer (the owner); mark bits have many.
+  bool is_allocated(std::uint32_t slot) const {
+    return (AtomicRef(alloc_bits[slot / 64]).load_acquire() >> (slot % 64) & 1) != 0;
+  }
+  bool is_marked(std::uint32_t slot) const {
+    return (AtomicRef(mark_bits[slot / 64]).load_relaxed() >> (slot % 64) & 1) != 0;
+  }
+  /// Sets the mark bit; true if it was clear before: of all who try, one gets true. Looks first,
+  /// because most references lead to marked objects and a locked instruction costs ten loads.
+  bool mark(std::uint32_t slot) const {
     const std::uint64_t bit = std::uint64_t{1} << (slot % 64);
-    std::uint64_t& word = mark_bits[slot / 64];
-    if ((word & bit) != 0) return false;
-    word |= bit;
-    return true;
+    const AtomicRef word(mark_bits[slot / 64]);
+    return (word.load_relaxed() & bit) == 0 && (word.fetch_or_relaxed(bit) & bit) == 0;
+  }
+  void mark_range(std::size_t first, std::size_t count) const {
+    bits::for_each_word(first, count, [this](std::size_t w, std::uint64_t mask) {
+      AtomicRef(mark_bits[w]).fetch_or_relaxed(mask);
+    });
+  }
+  void unmark_range(std::size_t first, std::size_t count) const {
+    bits::for_each_word(first, count, [this](std::size_t w, std::uint64_t mask) {
+      AtomicRef(mark_bits[w]).fetch_and_relaxed(~mask);
+    });
+  }
+  /// The owner's: alloc bits on and off. The release pairs with is_allocated(): a marker that sees
+  /// the bit sees the mark that was set before it (thread_cache.h, "black").
+  void set_allocated(std::size_t first, std::size_t count) const {
+    bits::for_each_word(first, count, [this](std::size_t w, std::uint64_t mask) {
+      AtomicRef(alloc_bits[w]).store_release(alloc_bits[w] | mask);
+    });
+  }
+  void clear_allocated(std::size_t first, std::size_t count) const {
+    bits::for_each_word(first, count, [this](std::size_t w, std::uint64_t mask) {
+      AtomicRef(alloc_bits[w]).store_release(alloc_bits[w] & ~mask);
+    });
   }
   Tag tag_of(std::uint32_t slot) const {
     return slot_tags == nullptr ? tag : AtomicRef(slot_tags[slot]).load_relaxed();

@@ -4,6 +4,7 @@
 #include <new>
 #include <stdexcept>
 
+#include <gort/alloc/arena.h>
 #include <gort/alloc/collector_hooks.h>
 #include <gort/alloc/heap.h>
 #include <gort/base/counters.h>
@@ -15,15 +16,15 @@ constinit ThreadCache unattached_cache;
 constinit GORT_TLS ThreadCache* thread_cache = &unattached_cache;
 
 void* ThreadCache::refill_and_allocate(SpanClass span_class, std::size_t size) {
-  ThreadCache* cache = this;
-  if (collector_hooks.before_slow_path != nullptr) cache = &collector_hooks.before_slow_path(size);
-  if (cache == &unattached_cache) {
+  const SlowPath slow_path(size, *this);
+  ThreadCache& cache = slow_path.cache();
+  if (&cache == &unattached_cache) {
     throw std::logic_error("gort: call gort::start() before allocating");
   }
-  cache->refill(span_class);
-  Run& run = cache->runs_[span_class];
-  char* const object = run.next;
-  run.next = object + size;
+  cache.refill(span_class);
+  Run& run = cache.runs_[span_class];
+  char* const object = run.next.load_relaxed();
+  run.next.store_relaxed(object + size);
   return object;
 }
 
@@ -60,35 +61,51 @@ bool ThreadCache::next_run(SpanClass span_class) {
   const std::size_t end = bits::find_set(span.alloc_bits, bound, first);
   const std::size_t count = end - first;
 
-  bits::set_range(span.alloc_bits, first, count);
+  if (heap.allocate_black.load_relaxed()) span.mark_range(first, count);
+  span.set_allocated(first, count);
   span.allocated += static_cast<std::uint32_t>(count);
   span.search_from = static_cast<std::uint32_t>(end);
   char* const start = reinterpret_cast<char*>(span.start) + first * span.elem_size;
   const std::size_t bytes = count * span.elem_size;
   if (!span.fresh) std::memset(start, 0, bytes);
   run_start_[span_class] = start;
-  runs_[span_class] = {start, start + bytes};
+  runs_[span_class].next.store_relaxed(start);
+  runs_[span_class].limit.store_relaxed(start + bytes);
   heap.heap_live.fetch_add_relaxed(bytes);
   return true;
 }
 
-void ThreadCache::end_run(SpanClass span_class) {
+void ThreadCache::end_run(SpanClass span_class, std::size_t kept) {
   Run& run = runs_[span_class];
-  if (run.next == nullptr) return;
+  char* const next = run.next.load_relaxed();
+  char* const limit = run.limit.load_relaxed();
+  if (run_start_[span_class] == nullptr) {  // no run, or one that flush_interrupted() left behind
+    run.next.store_relaxed(nullptr);
+    run.limit.store_relaxed(nullptr);
+    return;
+  }
   Span& span = *spans_[span_class];
-  heap.count_allocated(span_class, uncounted(span_class));
-  const auto unused_bytes = static_cast<std::size_t>(run.limit - run.next);
-  if (unused_bytes > 0) {
+  const std::size_t unused = static_cast<std::size_t>(limit - next) / span.elem_size;
+  const bool interrupted = kept > 0;
+  if (kept > unused) kept = unused;
+  heap.count_allocated(span_class, uncounted(span_class) + kept);
+  if (unused > kept) {
+    const std::size_t count = unused - kept;
     const auto first = static_cast<std::uint32_t>(
-        (reinterpret_cast<std::uintptr_t>(run.next) - span.start) / span.elem_size);
-    const std::size_t count = unused_bytes / span.elem_size;
-    bits::clear_range(span.alloc_bits, first, count);
+        (reinterpret_cast<std::uintptr_t>(next) - span.start) / span.elem_size + kept);
+    span.clear_allocated(first, count);
+    if (heap.allocate_black.load_relaxed()) span.unmark_range(first, count);
     span.allocated -= static_cast<std::uint32_t>(count);
     span.search_from = first;
-    heap.heap_live.fetch_sub_relaxed(unused_bytes);
+    heap.heap_live.fetch_sub_relaxed(count * span.elem_size);
   }
-  run = {};
   run_start_[span_class] = nullptr;
+  if (interrupted) {  // `next` stays: the thread may have loaded it
+    run.limit.store_relaxed(next + kept * span.elem_size);
+  } else {
+    run.next.store_relaxed(nullptr);
+    run.limit.store_relaxed(nullptr);
+  }
 }
 
 void ThreadCache::give_back(SpanClass span_class) {
@@ -101,39 +118,73 @@ void ThreadCache::give_back(SpanClass span_class) {
 
 void ThreadCache::flush() {
   for (std::size_t c = 0; c < kSpanClassCount; ++c) {
-    if (spans_[c] != nullptr) give_back(static_cast<SpanClass>(c));
+    if (spans_[c] != nullptr) {
+      give_back(static_cast<SpanClass>(c));
+    } else if (runs_[c].next.load_relaxed() != nullptr) {
+      // What flush_interrupted() left. The slot counts as an object; a sweep will free it.
+      end_run(static_cast<SpanClass>(c));
+    }
   }
-  tiny_block_ = nullptr;
-  tiny_used_ = 0;
+  tiny_block_.store_relaxed(nullptr);
+}
+
+void ThreadCache::flush_interrupted() {
+  for (std::size_t c = 0; c < kSpanClassCount; ++c) {
+    Span* span = spans_[c];
+    if (span == nullptr) continue;
+    end_run(static_cast<SpanClass>(c), 1);
+    spans_[c] = nullptr;
+    span->in_cache = false;
+    heap.put_span(span);
+  }
+}
+
+std::size_t ThreadCache::mark_runs() const {
+  std::size_t bytes = 0;
+  for (std::size_t c = 0; c < kSpanClassCount; ++c) {
+    const char* const next = runs_[c].next.load_relaxed();
+    const char* const limit = runs_[c].limit.load_relaxed();
+    if (next == limit) continue;
+    const auto start = reinterpret_cast<std::uintptr_t>(next);
+    // The span that the slots are in: the cache may not hold it any more (flush_interrupted).
+    const Span& span = *span_of(start);
+    const auto length = static_cast<std::size_t>(limit - next);
+    span.mark_range(span.slot_of(start), length / span.elem_size);
+    bytes += length;
+  }
+  return bytes;
 }
 
 void* ThreadCache::allocate_tagged(SpanClass span_class, std::size_t size, Tag tag) {
   void* object = allocate(span_class, size);
-  // The slow path may have attached the thread: ask for the cache again.
-  const ThreadCache& cache = this == &unattached_cache ? *thread_cache : *this;
-  const Span& span = *cache.spans_[span_class];
-  AtomicRef(span.slot_tags[span.slot_of(reinterpret_cast<std::uintptr_t>(object))])
-      .store_relaxed(tag);
+  // The cache may have been flushed since, so the span is asked for by address. Until the tag is
+  // there the object is all zero, which any old tag of the slot describes well enough.
+  const auto address = reinterpret_cast<std::uintptr_t>(object);
+  const Span& span = *span_of(address);
+  AtomicRef(span.slot_tags[span.slot_of(address)]).store_relaxed(tag);
   return object;
 }
 
+// The block is loaded once: a stop between two instructions here may drop nothing (tiny blocks of
+// interrupted threads stay and are marked), but a refill below may.
 void* ThreadCache::allocate_tiny(std::size_t size) {
   const std::size_t alignment = (size & 7) == 0 ? 8 : (size & 3) == 0 ? 4 : (size & 1) == 0 ? 2 : 1;
   const std::size_t offset = bits::align_up(tiny_used_, alignment);
-  if (tiny_block_ != nullptr && offset + size <= kTinySize) {
+  char* const current = tiny_block_.load_relaxed();
+  if (current != nullptr && offset + size <= kTinySize) {
     tiny_used_ = offset + size;
-    ++tiny_allocations_;
-    return tiny_block_ + offset;
+    tiny_allocations_.owner_add_relaxed(1);
+    return current + offset;
   }
   constexpr SpanClass kTinyClass = base_span_class(size_class_of(kTinySize), true);
   auto* block = static_cast<char*>(allocate(kTinyClass, kTinySize));
   // The slow path may have attached the thread, so the block belongs to the thread's real cache.
   ThreadCache& cache = this == &unattached_cache ? *thread_cache : *this;
-  ++cache.tiny_allocations_;
+  cache.tiny_allocations_.owner_add_relaxed(1);
   // Keep whichever block has more room left.
-  if (cache.tiny_block_ == nullptr || size < cache.tiny_used_) {
-    cache.tiny_block_ = block;
+  if (cache.tiny_block_.load_relaxed() == nullptr || size < cache.tiny_used_) {
     cache.tiny_used_ = size;
+    cache.tiny_block_.store_relaxed(block);
   }
   return block;
 }

@@ -22,6 +22,19 @@
 // Tiny objects (pointer-free, below 16 bytes) share 16-byte blocks, as in Go: a block dies when all
 // objects in it are dead.
 //
+// Black. While markers run (heap.allocate_black), the slots of a run are marked before their alloc
+// bits are set, and the slots left over are unmarked after their alloc bits are cleared: so what is
+// allocated during a marking survives it and no marker ever looks into it.
+//
+// Stops. A thread may be stopped between any two instructions of the fast path (never in a slow
+// path). The stopper then finds the thread perhaps with `next` loaded and its successor not yet
+// stored, so the slot at `next` may be in use already. flush_interrupted() therefore leaves a run
+// of exactly that one slot, allocated and, as it is part of a black run, marked; its span goes back
+// like all others. Whatever the thread does next is right: it takes that slot, or stores next +
+// size, which is the new limit. The order of the loads of `next` and `limit` does not matter, for
+// no old limit lies below the new one. This asks that each access of the fast path happens exactly
+// once and on memory: hence the relaxed atomics.
+//
 // Guard: the owning thread alone, or whoever stopped the world.
 
 #include <cstddef>
@@ -29,6 +42,7 @@
 
 #include <gort/alloc/span.h>
 #include <gort/alloc/span_class.h>
+#include <gort/base/atomic.h>
 #include <gort/base/config.h>
 
 namespace gort::alloc {
@@ -36,8 +50,8 @@ namespace gort::alloc {
 class ThreadCache {
  public:
   struct Run {
-    char* next = nullptr;
-    char* limit = nullptr;
+    Atomic<char*> next{nullptr};
+    Atomic<char*> limit{nullptr};
   };
 
   constexpr ThreadCache() = default;
@@ -47,10 +61,10 @@ class ThreadCache {
   /// A zeroed slot of the class, whose slot size is `size`, if the run has one; else null.
   GORT_ALWAYS_INLINE void* try_allocate(SpanClass span_class, std::size_t size) {
     Run& run = runs_[span_class];
-    char* const object = run.next;
+    char* const object = run.next.load_relaxed();
     // A run ends at a slot's end, so "not at the limit" means that a whole slot is there.
-    if (GORT_UNLIKELY(object == run.limit)) return nullptr;
-    run.next = object + size;
+    if (GORT_UNLIKELY(object == run.limit.load_relaxed())) return nullptr;
+    run.next.store_relaxed(object + size);
     return object;
   }
 
@@ -67,9 +81,17 @@ class ThreadCache {
   /// that divides its size (at most 8).
   void* allocate_tiny(std::size_t size);
 
-  /// Gives every span back to its central list and clears the bits of unused slots. Afterwards the
-  /// cache is as new. The owner, or world stopped.
+  /// Gives every span back to its central list and frees unused slots. Afterwards the cache is as
+  /// new. The owner in a slow path, or world stopped and the owner not interrupted.
   void flush();
+  /// The same for a thread that was stopped at an arbitrary instruction: see "Stops" above. The
+  /// block of tiny objects stays.
+  void flush_interrupted();
+  /// Marks the unused slots of all runs: markers are about to start. World stopped. Returns bytes.
+  std::size_t mark_runs() const;
+  /// The block that tiny objects come from, or null. World stopped.
+  const char* tiny_block() const { return tiny_block_.load_relaxed(); }
+  void drop_tiny_block() { tiny_block_.store_relaxed(nullptr); }
 
   /// Calls `f(span, first_free, end)` for each held span: [first_free, end) are the slots of its
   /// run that hold no object yet.
@@ -78,8 +100,8 @@ class ThreadCache {
     for (std::size_t c = 0; c < kSpanClassCount; ++c) {
       Span* span = spans_[c];
       if (span == nullptr) continue;
-      const auto next = reinterpret_cast<std::uintptr_t>(runs_[c].next);
-      const auto limit = reinterpret_cast<std::uintptr_t>(runs_[c].limit);
+      const auto next = reinterpret_cast<std::uintptr_t>(runs_[c].next.load_relaxed());
+      const auto limit = reinterpret_cast<std::uintptr_t>(runs_[c].limit.load_relaxed());
       const std::size_t free_slots = (limit - next) / span->elem_size;
       const std::size_t first = (next - span->start) / span->elem_size;
       f(*span, first, first + free_slots);
@@ -90,10 +112,11 @@ class ThreadCache {
   std::size_t uncounted(SpanClass span_class) const {
     const Span* span = spans_[span_class];
     if (span == nullptr) return 0;
-    return static_cast<std::size_t>(runs_[span_class].next - run_start_[span_class]) /
+    return static_cast<std::size_t>(runs_[span_class].next.load_relaxed() -
+                                    run_start_[span_class]) /
            span->elem_size;
   }
-  std::uint64_t tiny_allocations() const { return tiny_allocations_; }
+  std::uint64_t tiny_allocations() const { return tiny_allocations_.load_relaxed(); }
 
   ThreadCache* next_cache = nullptr;      ///< the heap's list of caches; guard: heap lock
   ThreadCache* previous_cache = nullptr;  ///< likewise
@@ -104,16 +127,17 @@ class ThreadCache {
   void refill(SpanClass span_class);
   // Installs the next run of free slots of the held span; false if it has none.
   bool next_run(SpanClass span_class);
-  void end_run(SpanClass span_class);
+  // Counts the run's objects and frees its slots but for the first `kept` unused ones.
+  void end_run(SpanClass span_class, std::size_t kept = 0);
   void give_back(SpanClass span_class);
 
   Run runs_[kSpanClassCount] = {};
   Span* spans_[kSpanClassCount] = {};
   char* run_start_[kSpanClassCount] = {};
 
-  char* tiny_block_ = nullptr;  ///< 16-byte block that tiny objects come from
-  std::size_t tiny_used_ = 0;   ///< bytes of it that are taken
-  std::uint64_t tiny_allocations_ = 0;
+  Atomic<char*> tiny_block_{nullptr};  ///< 16-byte block that tiny objects come from
+  std::size_t tiny_used_ = 0;          ///< bytes of it that are taken
+  Atomic<std::uint64_t> tiny_allocations_{0};
 };
 
 extern ThreadCache unattached_cache;

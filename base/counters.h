@@ -35,7 +35,10 @@ namespace gort {
   X(stop_ns, "ns", "time the world stood still, in total")                                  \
   X(mark_ns, "ns", "time spent marking, in total")                                          \
   X(sweep_ns, "ns", "time spent sweeping, in total")                                        \
-  X(emergency_cycles, "cycles", "collections because the operating system refused memory")
+  X(emergency_cycles, "cycles", "collections because the operating system refused memory")  \
+  X(stop_signals_repeated, "signals", "stop signals sent again because a thread went on")    \
+  X(assist_bytes, "bytes", "bytes marked by allocating threads")                            \
+  X(overwritten_recorded, "references", "references that the write barrier recorded")
 
 struct Counters {
 #define GORT_COUNTER_FIELD(name, unit, what) Atomic<std::uint64_t> name{0};

@@ -4,6 +4,7 @@
 #include <gort/alloc/heap.h>
 #include <gort/base/fatal.h>
 #include <gort/base/lock.h>
+#include <gort/gc/world.h>
 
 namespace gort::gc {
 namespace {
@@ -21,6 +22,7 @@ std::size_t uniform_count = 0;
 
 // The class for objects of this size class and mask, registered if need be; 0 if none are left.
 alloc::SpanClass uniform_class_of(std::size_t size_class, std::uint64_t mask, LayoutId layout) {
+  const MaybeRuntimeScope runtime;
   LockGuard guard(class_lock);
   for (std::size_t i = 0; i < uniform_count; ++i) {
     const UniformClass& known = uniform_classes[i];

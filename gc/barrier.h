@@ -1,32 +1,75 @@
 #pragma once
 
-// Writes of references into heap memory. Every store of a reference into an object goes through one
-// of these three functions, whoever makes it (Ref, the map, array helpers): they are the one place
-// where the collector can see that the object graph changes.
+// The write barrier. Every store of a reference into a heap object or a root goes through one of
+// these functions, whoever makes it (Ref, Root, the map, array helpers).
 //
-// While the world is stopped for marking no such write can happen, so today the functions are plain
-// stores. A concurrent marker will add to each of them, after the store, "if marking, record the
-// old value" (snapshot at the beginning); the stores are word-sized and relaxed so that a marker
-// may read the slot at the same time.
+// Marking is by snapshot at the beginning: an object that is reachable when marking starts gets
+// marked, whatever the program does meanwhile (Yuasa, "Real-time garbage collection on
+// general-purpose machines", 1990). The program can hide an object from the marker only by
+// overwriting the last reference that the marker has not seen yet; so while markers run, each store
+// records the value it overwrites. What is allocated meanwhile is born marked (thread_cache.h).
+//
+//     load old; store new; if marking: record old
+//
+// In this order, as a thread may be stopped between any two of these instructions (world.h):
+//
+//   stopped by the stop that begins marking
+//     before the store   the store and the test come later and are complete
+//     after the store    old was overwritten before the snapshot was taken: nobody needs it, unless
+//                        it is still held by a register or a stack, which that stop scans
+//     after the test     as before
+//   stopped by the stop that ends marking
+//     between load of old and its record   the old value is in a register or on the stack of an
+//                        interrupted thread, and that stop scans those once more
+//
+// With the test before the store, a thread stopped in between by the first stop would later store
+// without recording: a lost object. tests/gc/barrier_test.cpp has these windows one by one.
+//
+// `marking` is written with the world stopped only, so it is constant in a runtime region.
 
 #include <cstddef>
-#include <cstring>
+#include <cstdint>
 
 #include <gort/base/atomic.h>
+#include <gort/base/config.h>
 
 namespace gort::gc {
 
-/// *slot := value, where slot is a reference word of a heap object (or of memory outside the heap).
-inline void write_reference(void** slot, void* value) {
-  AtomicRef<void*>(*slot).store_relaxed(value);
+/// Overwritten values that one thread has recorded and no marker has seen. Guard: the thread in a
+/// runtime region, or whoever stopped the world.
+struct BarrierBuffer {
+  static constexpr std::size_t kCapacity = 256;
+  std::size_t count = 0;
+  void* values[kCapacity];
+};
+
+namespace detail {
+
+/// Markers run.
+extern GORT_API Atomic<bool> marking;
+
+/// Remembers `old` for the markers. Any thread, attached or not.
+GORT_API GORT_COLD void record_overwritten(void* old) noexcept;
+GORT_API void clear_and_record(void** words, std::size_t count) noexcept;
+
+}  // namespace detail
+
+/// *slot := value, where slot is a reference word of a heap object, of a root, or of anything else.
+GORT_ALWAYS_INLINE void write_reference(void** slot, void* value) {
+  const AtomicRef<void*> word(*slot);
+  void* const old = word.load_relaxed();
+  word.store_relaxed(value);
+  compiler_barrier();
+  if (GORT_UNLIKELY(detail::marking.load_relaxed())) detail::record_overwritten(old);
 }
 
 /// The first value of a reference word that was null (freshly allocated memory).
-inline void init_reference(void** slot, void* value) {
+GORT_ALWAYS_INLINE void init_reference(void** slot, void* value) {
   AtomicRef<void*>(*slot).store_relaxed(value);
 }
 
-/// Zeroes memory that may hold references, all of it or none of an object's words at a time.
-inline void clear_references(void* memory, std::size_t bytes) { std::memset(memory, 0, bytes); }
+/// Zeroes `bytes` of memory (whole words, word aligned) that may hold references, recording them.
+/// Words that are no references do no harm.
+GORT_API void clear_references(void* memory, std::size_t bytes);
 
 }  // namespace gort::gc

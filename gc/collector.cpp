@@ -1,5 +1,6 @@
 #include <gort/gc/collector.h>
 
+#include <climits>
 #include <cstring>
 #include <stdexcept>
 
@@ -8,34 +9,45 @@
 #include <gort/base/clock.h>
 #include <gort/base/counters.h>
 #include <gort/base/metadata.h>
-#include <gort/gc/marker.h>
-#include <gort/gc/roots.h>
-#include <gort/gc/verifier.h>
 
 namespace gort::gc {
 
 constinit Collector collector;
 
+namespace {
+
+// Whether number a is at or past b.
+bool reached(std::uint32_t a, std::uint32_t b) { return static_cast<std::int32_t>(a - b) >= 0; }
+
+}  // namespace
+
 void Collector::start(const CollectorOptions& options) {
   options_ = options;
+  // A thread stopped anywhere may hold a reference in a register alone, which only a scan of
+  // registers finds; and the thread sanitizer's runtime is not made to be stopped anywhere.
+  if (!options.conservative_stacks || GORT_TSAN) options_.stop_signal = 0;
+  world.configure({options_.stop_signal});
   gc_percent_.store_relaxed(options.gc_percent);
   memory_limit_.store_relaxed(options.memory_limit);
+  runway_.store_relaxed(0);
   update_goal();
   alloc::heap.run_limit.store_relaxed(options.collect_every > 0 ? 1 : alloc::kMaxRunBytes);
   alloc::heap.poison.store_relaxed(options.poison);
-  alloc::collector_hooks = {before_slow_path, out_of_memory};
+  alloc::collector_hooks = {enter_slow_path, leave_slow_path, out_of_memory};
   started_.store_release(true);
   world.attach();
 }
 
 void Collector::shutdown() {
-  world.attach();
-  with_world_stopped(
-      [](void*) {
-        alloc::heap.for_each_cache([](alloc::ThreadCache& cache) { cache.flush(); });
-        alloc::heap.free_everything();
-      },
-      nullptr);
+  Thread& self = world.attach();
+  end_thread();
+  {
+    const RuntimeScope runtime(self);
+    world.stop();
+    alloc::heap.for_each_cache([](alloc::ThreadCache& cache) { cache.flush(); });
+    alloc::heap.free_everything();
+    world.resume();
+  }
   world.detach();
   started_.store_release(false);
   last_marked_.store_relaxed(0);
@@ -43,101 +55,137 @@ void Collector::shutdown() {
   alloc::heap.heap_live.store_relaxed(0);
 }
 
-// Waits for the collection lock as a parked thread, so that the cycle that holds it can stop us.
-void Collector::acquire_parked() {
-  if (lock_.try_acquire()) return;
-  Thread& self = *World::current();
+// --- asking and waiting --------------------------------------------------------------------------
+
+std::uint32_t Collector::request(CycleReason reason) {
+  const std::uint32_t number = begun_.load_acquire() + 1;
+  std::uint32_t wanted = wanted_.load_relaxed();
+  while (!reached(wanted, number)) {
+    wanted_reason_.store_relaxed(static_cast<std::uint32_t>(reason));
+    if (wanted_.cas_acq_rel(wanted, number)) break;
+  }
+  futex_wake(wanted_, INT_MAX);
+  return number;
+}
+
+void Collector::wait(Thread& self, Number& number, std::uint32_t value) {
+  const RuntimeScope runtime(self);
+  if (!ensure_thread(self)) {
+    while (!reached(swept_.load_acquire(), value)) run_cycle_inline(self);
+    return;
+  }
   world.enter_blocking(self);
-  lock_.acquire();
+  for (;;) {
+    const std::uint32_t now = number.load_acquire();
+    if (reached(now, value)) break;
+    futex_wait(number, now);
+  }
   world.leave_blocking(self);
 }
 
 void Collector::collect(CycleReason reason, bool sweep_all) {
-  world.attach();
-  acquire_parked();
-  CycleRecord record;
-  record.reason = reason;
-  record.start_ns = now_ns();
-  record.heap_before = alloc::heap.heap_live.load_relaxed();
-  record.goal = goal();
-  while (alloc::heap.sweep_one()) {
-  }
-  record.sweep_ns = now_ns() - record.start_ns;
+  Thread& self = world.attach();
+  if (sweep_all) sweep_wanted_.store_seq_cst(begun_.load_acquire() + 1);
+  const std::uint32_t number = request(reason);
+  if (sweep_all) sweep_wanted_.store_seq_cst(number);
+  wait(self, sweep_all ? swept_ : marked_, number);
+}
 
-  const std::int64_t stop_start = now_ns();
+void Collector::with_world_stopped(void (*f)(void*), void* context) {
   world.stop();
-  // Threads went on allocating until the stop, and may have swept, but nothing became unswept.
-  alloc::heap.for_each_cache([](alloc::ThreadCache& cache) { cache.flush(); });
-  record.stop_ns = now_ns() - stop_start;
-  mark_world(record);
-  alloc::heap.flip_sweepgen();
-  alloc::heap.heap_live.store_relaxed(record.marked);
-  last_marked_.store_relaxed(record.marked);
-  last_roots_.store_relaxed(record.stack_bytes + record.root_bytes);
-  update_goal();
-  record.next_goal = goal();
+  f(context);
   world.resume();
-  record.pause_ns = now_ns() - stop_start;
-  record.end_wall_ns = wall_ns();
+}
 
-  record.number = last_.number + 1;
-  last_ = record;
-  pause_ns_[(record.number + kPauseRing - 1) % kPauseRing] =
-      static_cast<std::uint64_t>(record.pause_ns);
-  pause_end_[(record.number + kPauseRing - 1) % kPauseRing] =
-      static_cast<std::uint64_t>(record.end_wall_ns);
-  counters.cycles.fetch_add_relaxed(1);
-  if (reason == CycleReason::forced) counters.forced_cycles.fetch_add_relaxed(1);
-  if (reason == CycleReason::emergency) counters.emergency_cycles.fetch_add_relaxed(1);
-  counters.stop_ns.fetch_add_relaxed(static_cast<std::uint64_t>(record.pause_ns));
-  counters.mark_ns.fetch_add_relaxed(static_cast<std::uint64_t>(record.mark_ns));
-  if (options_.on_cycle != nullptr) options_.on_cycle(record);
-  if (sweep_all) {
-    const std::int64_t sweep_start = now_ns();
-    while (alloc::heap.sweep_one()) {
-    }
-    counters.sweep_ns.fetch_add_relaxed(static_cast<std::uint64_t>(now_ns() - sweep_start));
+// --- the allocator's hooks -----------------------------------------------------------------------
+
+alloc::ThreadCache& Collector::enter_slow_path(std::size_t bytes) {
+  Thread* self = World::current();
+  if (GORT_UNLIKELY(self == nullptr)) {
+    if (!collector.started()) throw std::logic_error("gort: call gort::start() before allocating");
+    self = &world.attach();
   }
-  counters.sweep_ns.fetch_add_relaxed(static_cast<std::uint64_t>(record.sweep_ns));
-  lock_.release();
+  World::enter_runtime(*self);
+  world.poll(*self);
+  const std::uint64_t every = collector.options_.collect_every;
+  if (GORT_UNLIKELY(every > 0) && collector.slow_paths_.fetch_add_relaxed(1) % every == every - 1) {
+    collector.wait(*self, collector.marked_, collector.request(CycleReason::every_nth));
+  } else if (detail::marking.load_relaxed()) {
+    collector.assist(*self, bytes);
+  } else if (alloc::heap.heap_live.load_relaxed() + bytes >= collector.trigger()) {
+    collector.begin_if_idle(*self, bytes);
+  }
+  return self->cache;
 }
 
-void Collector::mark_world(CycleRecord& record) {
-  struct Context {
-    Collector* collector;
-    CycleRecord* record;
-  } context{this, &record};
-  // The caller's own registers and stack are recorded here, at the last moment.
-  with_stack_recorded(
-      *World::current(),
-      [](void* p) {
-        auto& [self, cycle] = *static_cast<Context*>(p);
-        const std::int64_t start = now_ns();
-        Marker marker;
-        roots.for_each([&marker, cycle = cycle](void* target) {
-          marker.mark_address(reinterpret_cast<std::uintptr_t>(target));
-          cycle->root_bytes += kWordSize;
-        });
-        if (self->options_.conservative_stacks) {
-          world.for_each_thread([&marker, cycle = cycle](Thread& thread) {
-            const auto* registers = reinterpret_cast<const char*>(&thread.registers);
-            marker.mark_range(registers, registers + sizeof thread.registers);
-            if (thread.stack_pointer == nullptr) return;  // attaching: has no references yet
-            marker.mark_range(thread.stack_pointer, thread.stack.high);
-            cycle->stack_bytes +=
-                static_cast<std::size_t>(thread.stack.high - thread.stack_pointer);
-          });
-        }
-        marker.drain();
-        if (self->options_.verify) verify_marks();
-        cycle->marked = marker.bytes_marked();
-        cycle->mark_ns = now_ns() - start;
-        counters.objects_marked.fetch_add_relaxed(marker.objects_marked());
-        counters.bytes_marked.fetch_add_relaxed(marker.bytes_marked());
-        counters.bytes_scanned.fetch_add_relaxed(marker.bytes_scanned());
-      },
-      &context);
+void Collector::begin_if_idle(Thread& self, std::size_t bytes) {
+  // A cycle that has been asked for, or has begun, and has not ended yet, will do.
+  const std::uint32_t marked = marked_.load_acquire();
+  std::uint32_t wanted = wanted_.load_acquire();
+  if (wanted == marked) {
+    wanted = request(CycleReason::heap_goal);
+    if (!ensure_thread(self)) {
+      wait(self, marked_, wanted);
+      return;
+    }
+  }
+  if (alloc::heap.heap_live.load_relaxed() + bytes > hard_limit(goal())) {
+    wait(self, marked_, wanted);
+  }
 }
+
+void Collector::leave_slow_path() noexcept { world.leave_runtime(*World::current()); }
+
+bool Collector::out_of_memory(std::size_t /*bytes*/) {
+  counters.os_refusals.fetch_add_relaxed(1);
+  collector.collect(CycleReason::emergency, true);
+  return true;
+}
+
+// --- assists -------------------------------------------------------------------------------------
+
+void Collector::assist(Thread& self, std::size_t bytes) {
+  // Less is not worth the way to the pool.
+  constexpr std::int64_t kLeast = std::int64_t{16} << 10;
+  if (alloc::heap.heap_live.load_relaxed() + bytes > hard_limit(goal())) {
+    wait(self, marked_, begun_.load_acquire());
+    return;
+  }
+  self.assist_debt += static_cast<std::int64_t>(bytes * assist_ratio_.load_relaxed() / kAssistUnit);
+  if (self.assist_debt < kLeast) return;
+  // What the collector's thread has marked pays first.
+  const std::int64_t credit = background_credit_.load_relaxed();
+  if (credit > 0) {
+    const std::int64_t used = credit < self.assist_debt ? credit : self.assist_debt;
+    background_credit_.fetch_sub_relaxed(used);
+    self.assist_debt -= used;
+  }
+  if (self.assist_debt >= kLeast) help_mark(self);
+}
+
+// The thread is in the runtime throughout, so the last stop, which decides that nothing is grey,
+// comes either before or after all of this.
+void Collector::help_mark(Thread& self) {
+  // A stop comes no later than this much work.
+  constexpr std::size_t kMost = std::size_t{64} << 10;
+  assists_active_.fetch_add_acq_rel(1);
+  const std::int64_t start = now_ns();
+  const std::size_t before = mark_pool.bytes_marked.load_relaxed();
+  {
+    Marker marker(mark_pool);
+    const auto debt = static_cast<std::size_t>(self.assist_debt);
+    marker.drain(debt < kMost ? debt : kMost);
+  }
+  assists_active_.fetch_sub_acq_rel(1);
+  const std::size_t done = mark_pool.bytes_marked.load_relaxed() - before;
+  assisted_bytes_.fetch_add_relaxed(done);
+  assist_ns_.fetch_add_relaxed(now_ns() - start);
+  counters.assist_bytes.fetch_add_relaxed(done);
+  // What could not be paid because nothing was there to do is forgiven.
+  self.assist_debt = 0;
+}
+
+// --- settings ------------------------------------------------------------------------------------
 
 void Collector::update_goal() {
   PacerInput in;
@@ -146,28 +194,9 @@ void Collector::update_goal() {
   in.gc_percent = gc_percent();
   in.memory_limit = memory_limit();
   in.metadata = metadata::bytes();
-  goal_.store_relaxed(heap_goal(in));
-}
-
-alloc::ThreadCache& Collector::before_slow_path(std::size_t bytes) {
-  if (GORT_UNLIKELY(World::current() == nullptr)) {
-    if (!collector.started()) throw std::logic_error("gort: call gort::start() before allocating");
-    world.attach();
-  }
-  world.poll();
-  const std::uint64_t every = collector.options_.collect_every;
-  if (GORT_UNLIKELY(every > 0) && collector.slow_paths_.fetch_add_relaxed(1) % every == every - 1) {
-    collector.collect(CycleReason::every_nth, false);
-  } else if (alloc::heap.heap_live.load_relaxed() + bytes > collector.goal()) {
-    collector.collect(CycleReason::heap_goal, false);
-  }
-  return World::current()->cache;
-}
-
-bool Collector::out_of_memory(std::size_t /*bytes*/) {
-  counters.os_refusals.fetch_add_relaxed(1);
-  collector.collect(CycleReason::emergency, true);
-  return true;
+  const std::size_t goal = heap_goal(in);
+  goal_.store_relaxed(goal);
+  trigger_.store_relaxed(heap_trigger(in.marked, goal, runway_.load_relaxed()));
 }
 
 std::int64_t Collector::set_gc_percent(std::int64_t percent) {
@@ -184,24 +213,36 @@ std::size_t Collector::set_memory_limit(std::size_t bytes) {
   return before;
 }
 
+// --- records -------------------------------------------------------------------------------------
+
+void Collector::finish_cycle(const CycleRecord& record) {
+  {
+    LockGuard guard(record_lock_);
+    last_ = record;
+    const std::size_t at = (record.number + kPauseRing - 1) % kPauseRing;
+    pause_ns_[at] = static_cast<std::uint64_t>(record.stops_ns);
+    pause_end_[at] = static_cast<std::uint64_t>(record.end_wall_ns);
+  }
+  counters.cycles.fetch_add_relaxed(1);
+  if (record.reason == CycleReason::forced) counters.forced_cycles.fetch_add_relaxed(1);
+  if (record.reason == CycleReason::emergency) counters.emergency_cycles.fetch_add_relaxed(1);
+  counters.stop_ns.fetch_add_relaxed(static_cast<std::uint64_t>(record.stops_ns));
+  counters.mark_ns.fetch_add_relaxed(static_cast<std::uint64_t>(record.mark_ns));
+  if (options_.on_cycle != nullptr) options_.on_cycle(record);
+}
+
 CycleRecord Collector::last_cycle() {
-  LockGuard guard(lock_);
+  const MaybeRuntimeScope runtime;
+  LockGuard guard(record_lock_);
   return last_;
 }
 
 void Collector::copy_pauses(std::uint64_t (&pause_ns)[kPauseRing],
                             std::uint64_t (&pause_end)[kPauseRing]) {
-  LockGuard guard(lock_);
+  const MaybeRuntimeScope runtime;
+  LockGuard guard(record_lock_);
   std::memcpy(pause_ns, pause_ns_, sizeof pause_ns);
   std::memcpy(pause_end, pause_end_, sizeof pause_end);
-}
-
-void Collector::with_world_stopped(void (*f)(void*), void* context) {
-  acquire_parked();
-  world.stop();
-  f(context);
-  world.resume();
-  lock_.release();
 }
 
 }  // namespace gort::gc

@@ -1,58 +1,57 @@
 #pragma once
 
-// The collector: one mark-sweep cycle from beginning to end, and when it happens.
+// The collector: when cycles happen, and who waits for them. One cycle itself is in cycle.h.
 //
-//     finish sweeping the last cycle's spans
-//     stop the world: flush all caches, mark from roots and stacks, sweepgen += 2   (all is
-//     unswept) resume: spans are swept when an allocation wants them, and all of them before the
-//     next cycle
+// Cycles run on a thread of the collector's own, started on demand. They are counted by four
+// numbers, each a word that threads can sleep on:
 //
-// A cycle is started by the allocation that takes the heap to its goal (pacer.h), by collect(), or
-// by an allocation that the operating system has refused (emergency).
+//     wanted >= begun >= marked >= swept        (as differences, they may wrap)
 //
-// Locks: collection lock (rank collection) is held through a cycle: there is one at a time. The
-// settings are atomics, read at the end of a cycle and on slow paths.
+//     wanted   the number of the last cycle that somebody has asked for
+//     begun    cycles that have begun: set before anything else is done
+//     marked   cycles whose marking has ended: what is dead is known
+//     swept    cycles whose dead objects are all swept
+//
+// Asking is therefore: wanted := max(wanted, begun + 1). Who asks for a collection of what is
+// garbage now, waits until `swept` has reached that number: the cycle begins after the question.
+// Allocation asks when the heap reaches the trigger, and does not wait, unless the heap is over its
+// hard limit (pacer.h).
+//
+// If the system refuses the thread, whoever asks runs the cycle itself; the code is the same, as
+// the cycle treats the thread it runs on like any other.
+//
+// Locks: the collection lock (rank collection) is held through a cycle. Settings are atomics.
 
 #include <cstddef>
 #include <cstdint>
 
+#include <pthread.h>
+
 #include <gort/base/atomic.h>
 #include <gort/base/lock.h>
+#include <gort/gc/cycle.h>
 #include <gort/gc/pacer.h>
 #include <gort/gc/world.h>
 
 namespace gort::gc {
 
-enum class CycleReason : std::uint8_t { heap_goal, forced, emergency, every_nth };
-
-/// What one cycle did. Times in nanoseconds, sizes in bytes.
-struct CycleRecord {
-  std::uint64_t number = 0;  ///< 1 for the first
-  CycleReason reason = CycleReason::heap_goal;
-  std::int64_t start_ns = 0;     ///< monotonic
-  std::int64_t end_wall_ns = 0;  ///< calendar time when the world went on
-  std::int64_t sweep_ns = 0;     ///< finishing the sweep before
-  std::int64_t stop_ns = 0;      ///< bringing the threads to a stop, flushing
-  std::int64_t mark_ns = 0;
-  std::int64_t pause_ns = 0;    ///< the world stood still
-  std::size_t heap_before = 0;  ///< heap_live at the start
-  std::size_t marked = 0;       ///< live bytes
-  std::size_t goal = 0;         ///< goal that this cycle kept to
-  std::size_t next_goal = 0;
-  std::size_t stack_bytes = 0;  ///< stack scanned
-  std::size_t root_bytes = 0;   ///< root slots scanned
-};
-
 struct CollectorOptions {
   std::int64_t gc_percent = 100;
   std::size_t memory_limit = kNoLimit;
   bool conservative_stacks = true;
+  /// Signal that stops threads anywhere; 0: at polls alone. Ignored without conservative stacks.
+  int stop_signal = 0;
   /// Collect at every Nth allocation; 0 = off. Takes the fast path away, so that every one counts.
   std::uint64_t collect_every = 0;
   bool verify = false;  ///< check the marks of every cycle (verifier.h)
   bool poison = false;  ///< fill dead slots when they are swept
-  /// Called at the end of each cycle, world running, collection lock held: must not allocate.
+  /// Sweep in the background after each cycle; otherwise only what allocation or the next cycle
+  /// needs is swept. For watching what awaits the sweep.
+  bool background_sweep = true;
+  /// Called at the end of each cycle, world running, on the thread that ran it: must not allocate.
   void (*on_cycle)(const CycleRecord&) = nullptr;
+  /// Called on the same thread when a cycle reaches a phase, world running; it may take its time.
+  void (*on_phase)(Phase) = nullptr;
 };
 
 class Collector {
@@ -63,8 +62,8 @@ class Collector {
   void shutdown();
   bool started() const { return started_.load_acquire(); }
 
-  /// A full cycle; with `sweep_all` everything is swept on return. The calling thread is attached
-  /// if it is not.
+  /// A full cycle that begins after the call; with `sweep_all` everything is swept on return. The
+  /// calling thread is attached if it is not.
   void collect(CycleReason reason, bool sweep_all);
 
   /// Returns the previous value; negative = off.
@@ -74,6 +73,7 @@ class Collector {
   std::size_t memory_limit() const { return memory_limit_.load_relaxed(); }
 
   std::size_t goal() const { return goal_.load_relaxed(); }
+  std::size_t trigger() const { return trigger_.load_relaxed(); }
   /// The last finished cycle (number 0: none yet).
   CycleRecord last_cycle();
   /// Lengths of the last pauses and when they ended, a ring of 256 as in Go's MemStats; cycle n is
@@ -81,29 +81,68 @@ class Collector {
   static constexpr std::size_t kPauseRing = 256;
   void copy_pauses(std::uint64_t (&pause_ns)[kPauseRing], std::uint64_t (&pause_end)[kPauseRing]);
 
-  /// Runs `f(context)` with the world stopped and every cache's numbers readable. The calling
-  /// thread must be attached; `f` must not allocate from the heap.
+  /// Runs `f(context)` with the world stopped and every cache's numbers readable, at any phase of a
+  /// cycle. The calling thread must be attached; `f` must not allocate from the heap.
   void with_world_stopped(void (*f)(void*), void* context);
 
  private:
-  static alloc::ThreadCache& before_slow_path(std::size_t bytes);
+  friend class Cycle;
+  using Number = Atomic<std::uint32_t>;
+
+  // Hooks of the allocator.
+  static alloc::ThreadCache& enter_slow_path(std::size_t bytes);
+  static void leave_slow_path() noexcept;
   static bool out_of_memory(std::size_t bytes);
-  void mark_world(CycleRecord& record) GORT_REQUIRES(lock_);
+
+  std::uint32_t request(CycleReason reason);
+  void wait(Thread& self, Number& number, std::uint32_t value);
+  void begin_if_idle(Thread& self, std::size_t bytes);
+  void assist(Thread& self, std::size_t bytes);
+  void help_mark(Thread& self);
   void update_goal();
-  void acquire_parked() GORT_ACQUIRE(lock_);
+  void finish_cycle(const CycleRecord& record) GORT_REQUIRES(lock_);
+
+  /// False if the system gives no thread. The calling thread is in the runtime.
+  bool ensure_thread(Thread& self);
+  void end_thread();
+  static void* thread_main(void* context);
+  void serve(Thread& self);
+  void run_cycle_inline(Thread& self);
+  void run_cycle(Thread& self);
 
   Lock lock_{LockRank::collection};
   Atomic<bool> started_{false};
+  CollectorOptions options_;  // constant while started, but for the two atomics that follow
   Atomic<std::int64_t> gc_percent_{100};
   Atomic<std::size_t> memory_limit_{kNoLimit};
+
+  Number wanted_{0}, begun_{0}, marked_{0}, swept_{0};
+  Atomic<std::uint32_t> wanted_reason_{0};
+  Number sweep_wanted_{0};  ///< somebody waits for this number of `swept`
+
+  enum ThreadState : std::uint32_t { none, starting, serving, refused };
+  Atomic<std::uint32_t> thread_state_{none};
+  Atomic<bool> ending_{false};
+  pthread_t thread_{};  // guard: whoever moved thread_state_ to starting, or shutdown
+
+  // Pacing. Written at the end of a cycle, or when a setting changes.
   Atomic<std::size_t> goal_{kMinimumHeap};
+  Atomic<std::size_t> trigger_{kMinimumHeap};
   Atomic<std::size_t> last_marked_{0};
   Atomic<std::size_t> last_roots_{0};
+  Atomic<std::size_t> runway_{0};
+  // Of the marking that goes on.
+  Atomic<std::uint64_t> assist_ratio_{0};
+  Atomic<std::int64_t> background_credit_{0};
+  Atomic<std::uint32_t> assists_active_{0};
+  Atomic<std::size_t> assisted_bytes_{0};
+  Atomic<std::int64_t> assist_ns_{0};
   Atomic<std::uint64_t> slow_paths_{0};
-  CollectorOptions options_;  // constant while started, but for the two atomics above
-  CycleRecord last_ GORT_GUARDED_BY(lock_);
-  std::uint64_t pause_ns_[kPauseRing] GORT_GUARDED_BY(lock_) = {};
-  std::uint64_t pause_end_[kPauseRing] GORT_GUARDED_BY(lock_) = {};
+
+  Lock record_lock_{LockRank::leaf};
+  CycleRecord last_ GORT_GUARDED_BY(record_lock_);
+  std::uint64_t pause_ns_[kPauseRing] GORT_GUARDED_BY(record_lock_) = {};
+  std::uint64_t pause_end_[kPauseRing] GORT_GUARDED_BY(record_lock_) = {};
 };
 
 extern Collector collector;

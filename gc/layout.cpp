@@ -6,6 +6,7 @@
 #include <gort/base/fatal.h>
 #include <gort/base/lock.h>
 #include <gort/base/metadata.h>
+#include <gort/gc/world.h>
 
 namespace gort::gc {
 namespace {
@@ -35,6 +36,7 @@ LayoutId intern_layout(std::size_t size, const std::uint64_t* bitmap, const char
   const std::size_t references = bits::count_range(bitmap, 0, words);
   if (references == 0 && kind == LayoutKind::plain) return kNoReferences;
 
+  const MaybeRuntimeScope runtime;
   LockGuard guard(table_lock);
   const std::size_t n = count.load_relaxed();
   for (std::size_t id = 1; id <= n; ++id) {

@@ -1,18 +1,35 @@
 #include <gort/gc/marker.h>
 
-#include <new>
+#include <algorithm>
 
 #include <gort/alloc/heap.h>
 #include <gort/gc/scan.h>
 
 namespace gort::gc {
 
+Marker::~Marker() { publish(); }
+
 GORT_ALWAYS_INLINE void Marker::push(Grey grey) {
-  try {
-    stack_.push_back(grey);
-  } catch (const std::bad_alloc&) {
-    overflowed_ = true;
+  if (GORT_UNLIKELY(block_ == nullptr || block_->count == GreyBlock::kCapacity)) {
+    if (block_ != nullptr) pool_.put_full(block_);
+    block_ = pool_.take_empty();
+    if (block_ == nullptr) {
+      pool_.overflowed.store_relaxed(true);
+      return;
+    }
   }
+  block_->entries[block_->count++] = grey;
+}
+
+GORT_ALWAYS_INLINE bool Marker::pop(Grey& grey) {
+  if (GORT_UNLIKELY(block_ == nullptr || block_->count == 0)) {
+    GreyBlock* full = pool_.take_full();
+    if (full == nullptr) return false;
+    if (block_ != nullptr) pool_.put_empty(block_);
+    block_ = full;
+  }
+  grey = block_->entries[--block_->count];
+  return true;
 }
 
 GORT_ALWAYS_INLINE void Marker::queue(Grey grey) {
@@ -34,7 +51,7 @@ GORT_ALWAYS_INLINE void Marker::visit(std::uintptr_t address) {
     if (slot >= span->slot_count) return;  // in the tail waste
   }
   if (!span->is_allocated(slot)) return;  // a stale or accidental address
-  if (!span->mark_alone(slot)) return;
+  if (!span->mark(slot)) return;
   ++objects_marked_;
   bytes_marked_ += span->elem_size;
   if (!span->noscan) queue({span->slot_start(slot), span});
@@ -42,33 +59,63 @@ GORT_ALWAYS_INLINE void Marker::visit(std::uintptr_t address) {
 
 void Marker::mark_address(std::uintptr_t address) { visit(address); }
 
-void Marker::scan(Grey grey) {
+GORT_ALWAYS_INLINE void Marker::scan(Grey grey) {
+  if (GORT_UNLIKELY(grey.span->is_large())) {
+    scan_large(grey);
+    return;
+  }
   bytes_scanned_ += grey.span->elem_size;
   for_each_reference(*grey.span, grey.start,
                      [this](std::uintptr_t& word) { visit(AtomicRef(word).load_relaxed()); });
 }
 
-void Marker::drain_window() {
-  while (window_size_ > 0) {
+GORT_NOINLINE void Marker::scan_large(Grey grey) {
+  const alloc::Span& span = *grey.span;
+  const LayoutId id = span.tag;
+  if (id == kNoReferences) return;
+  const Layout& element = layout(id);
+  const std::size_t left = (span.end() - grey.start) / element.size;
+  const std::size_t here = std::min(left, std::max<std::size_t>(kPiece / element.size, 1));
+  if (here < left) push({grey.start + here * element.size, grey.span});
+  bytes_scanned_ += here * element.size;
+  for_each_reference_of(element, grey.start, here,
+                        [this](std::uintptr_t& word) { visit(AtomicRef(word).load_relaxed()); });
+}
+
+bool Marker::drain(std::size_t budget) {
+  const std::size_t scanned_before = bytes_scanned_;
+  for (;;) {
+    // Refill from the stack, so that something is always on its way from memory.
+    Grey next;
+    while (window_size_ < kWindow && pop(next)) queue(next);
+    if (window_size_ == 0) return false;
+    // Each object that leaves makes room for one; what it refers to enters or goes to the stack.
     const Grey grey = window_[window_head_];
     window_head_ = (window_head_ + 1) % kWindow;
     --window_size_;
     scan(grey);
-    // Refill from the stack, so that something is always on its way from memory.
-    while (window_size_ < kWindow && !stack_.empty()) {
-      const Grey next = stack_.back();
-      stack_.pop_back();
-      queue(next);
-    }
+    if (bytes_scanned_ - scanned_before >= budget) return true;
   }
 }
 
-void Marker::drain() {
-  drain_window();
-  while (overflowed_) {
-    overflowed_ = false;
-    rescan_heap();
+void Marker::publish() {
+  while (window_size_ > 0) push(window_[(window_head_ + --window_size_) % kWindow]);
+  if (block_ != nullptr) {
+    if (block_->count > 0) {
+      pool_.put_full(block_);
+    } else {
+      pool_.put_empty(block_);
+    }
+    block_ = nullptr;
   }
+  publish_numbers();
+}
+
+void Marker::publish_numbers() {
+  if (objects_marked_ > 0) pool_.objects_marked.fetch_add_relaxed(objects_marked_);
+  if (bytes_marked_ > 0) pool_.bytes_marked.fetch_add_relaxed(bytes_marked_);
+  if (bytes_scanned_ > 0) pool_.bytes_scanned.fetch_add_relaxed(bytes_scanned_);
+  objects_marked_ = bytes_marked_ = bytes_scanned_ = 0;
 }
 
 void Marker::rescan_heap() {
@@ -76,8 +123,9 @@ void Marker::rescan_heap() {
     if (span.noscan) return;
     for (std::uint32_t slot = 0; slot < span.slot_count; ++slot) {
       if (!span.is_marked(slot)) continue;
-      scan({span.slot_start(slot), &span});
-      drain_window();
+      queue({span.slot_start(slot), &span});
+      while (drain(kPiece)) {
+      }
     }
   });
 }

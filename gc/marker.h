@@ -1,22 +1,27 @@
 #pragma once
 
-// The marker: from the roots, sets the mark bit of every reachable object.
+// A marker: marks objects and looks at their references, together with other markers.
 //
 //     white   alloc bit set, mark bit clear: not reached yet
-//     grey    marked, in the window or on the stack: its references have not been looked at
-//     black   marked, and everything it refers to is marked
+//     grey    marked, in some marker's window or block, or in the pool: its references have not
+//             been looked at
+//     black   marked, and everything it referred to when it was looked at is marked
 //
 // Objects without references become black at once and are never queued. The others wait in a short
 // window (a ring) between discovery and scanning, and their memory is prefetched when they enter
 // it, so that it has arrived when they leave (Cher, Hosking, Vitek, "Software prefetching for
 // mark-sweep garbage collection", ASPLOS 2004; OCaml's and Boehm's markers do the same). What does
-// not fit in the window goes on a stack.
+// not fit in the window goes to a block of grey objects, and from there to the pool.
 //
-// If the stack cannot grow, because there is no memory, the object is dropped from the queue and
-// `overflowed_` remembers it; marking then ends with walks over all marked objects that look for
-// white children, until none is found. Slow, but it needs no memory and always ends.
+// Large objects are scanned in pieces of kPiece bytes, so that no scan takes long and several
+// markers can share one.
 //
-// Guard: one marker, one thread; the world is stopped.
+// Two markers may meet at one object: span.mark() lets one of them win. Mutators may write the
+// words that a marker reads: words are read atomically, and whichever value a marker sees, the
+// other is recorded by the barrier or was stored during the cycle (barrier.h).
+//
+// Guard: one thread at a time. A thread must not park with a marker that holds grey objects, except
+// the collector's own; publish() hands them to the pool.
 
 #include <cstddef>
 #include <cstdint>
@@ -24,42 +29,47 @@
 #include <gort/alloc/arena.h>
 #include <gort/alloc/span.h>
 #include <gort/base/config.h>
-#include <gort/base/metadata.h>
+#include <gort/gc/mark_pool.h>
 
 namespace gort::gc {
 
 class Marker {
  public:
+  explicit Marker(MarkPool& pool) : pool_(pool) {}
+  Marker(const Marker&) = delete;
+  Marker& operator=(const Marker&) = delete;
+  ~Marker();
+
   /// Marks what `address` points at (anywhere inside an object), if it is an object; queues it.
   void mark_address(std::uintptr_t address);
   /// Treats every aligned word of [low, high) as an address.
   void mark_range(const char* low, const char* high);
-  /// Scans until nothing is grey.
-  void drain();
-
-  std::size_t objects_marked() const { return objects_marked_; }
-  std::size_t bytes_marked() const { return bytes_marked_; }
-  std::size_t bytes_scanned() const { return bytes_scanned_; }
+  /// Scans until `budget` bytes have been looked at or there is nothing grey here and in the pool.
+  /// True if there is more to do.
+  bool drain(std::size_t budget);
+  /// Scans every marked object again, for grey ones that were dropped. World stopped.
+  void rescan_heap();
+  /// Adds what was done to the pool's numbers.
+  void publish_numbers();
+  /// The same, and hands all grey objects to the pool.
+  void publish();
 
  private:
-  struct Grey {
-    std::uintptr_t start = 0;
-    const alloc::Span* span = nullptr;
-  };
   static constexpr std::size_t kWindow = 16;  // power of two
+  static constexpr std::size_t kPiece = std::size_t{128} << 10;
 
   void visit(std::uintptr_t address);
   void queue(Grey grey);
   void push(Grey grey);
+  bool pop(Grey& grey);
   void scan(Grey grey);
-  void drain_window();
-  void rescan_heap();
+  void scan_large(Grey grey);
 
+  MarkPool& pool_;
+  GreyBlock* block_ = nullptr;
   Grey window_[kWindow] = {};
   std::size_t window_head_ = 0;  // next to leave
   std::size_t window_size_ = 0;
-  metadata::Vector<Grey> stack_;
-  bool overflowed_ = false;
   std::size_t objects_marked_ = 0;
   std::size_t bytes_marked_ = 0;
   std::size_t bytes_scanned_ = 0;

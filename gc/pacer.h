@@ -8,8 +8,20 @@
 //     with a memory limit also:  limit - metadata - 1 MiB;  the smaller wins, but never below
 //     marked
 //
-// As marking happens with the world stopped, a cycle takes no heap while it runs, and the trigger
-// is the goal itself.
+// Marking runs beside the program, which allocates meanwhile, so a cycle must begin before the
+// goal:
+//
+//     runway  = what the program is expected to allocate while markers run
+//     trigger = goal - runway, kept within [marked + 0.7 grow, marked + 0.95 grow], grow = goal -
+//     marked
+//
+// The expectation is the last cycle's: bytes allocated per byte marked, times the bytes that are
+// marked in a cycle. If it was too low, allocating threads help marking: each byte that they
+// allocate obliges them to mark
+//
+//     assist ratio = bytes left to mark / bytes left to the goal
+//
+// less what the collector's own thread has marked for them.
 
 #include <algorithm>
 #include <cstddef>
@@ -49,6 +61,42 @@ constexpr std::size_t heap_goal(const PacerInput& in) {
     goal = std::max(in.marked, std::min(goal, by_limit));
   }
   return goal;
+}
+
+/// Bytes that the program will probably allocate while `expected_marked` bytes are marked, if it
+/// allocated `allocated` bytes during the last marking of `marked` bytes; a tenth more.
+constexpr std::size_t mark_runway(std::size_t allocated, std::size_t marked,
+                                  std::size_t expected_marked) {
+  if (marked == 0) return 0;
+  const unsigned __int128 runway =
+      static_cast<unsigned __int128>(allocated) * expected_marked / marked * 11 / 10;
+  return runway > kNoLimit ? kNoLimit : static_cast<std::size_t>(runway);
+}
+
+/// Bytes of heap at which to begin the next cycle; kNoLimit for never.
+constexpr std::size_t heap_trigger(std::size_t marked, std::size_t goal, std::size_t runway) {
+  if (goal == kNoLimit) return kNoLimit;
+  const std::size_t grow = goal > marked ? goal - marked : 0;
+  const std::size_t earliest = goal - grow / 10 * 3;
+  const std::size_t latest = goal - grow / 20;
+  return std::clamp(goal > runway ? goal - runway : 0, earliest, latest);
+}
+
+/// Bytes to mark for each byte that is allocated, in units of 1/kAssistUnit.
+inline constexpr std::uint64_t kAssistUnit = 1024;
+constexpr std::uint64_t assist_ratio(std::size_t left_to_mark, std::size_t left_to_goal) {
+  constexpr std::uint64_t kMost = 64 * kAssistUnit;
+  if (left_to_goal == 0) return kMost;
+  const unsigned __int128 ratio =
+      static_cast<unsigned __int128>(left_to_mark) * kAssistUnit / left_to_goal;
+  return ratio > kMost ? kMost : static_cast<std::uint64_t>(ratio);
+}
+
+/// Bytes of heap at which allocating threads wait for the cycle to end, rather than help.
+constexpr std::size_t hard_limit(std::size_t goal) {
+  constexpr std::size_t kLeast = std::size_t{1} << 20;
+  const std::size_t slack = goal / 10 + kLeast;
+  return goal > kNoLimit - slack ? kNoLimit : goal + slack;
 }
 
 }  // namespace gort::gc

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include <gort/base/config.h>
+#include <gort/gc/barrier.h>
 
 namespace gort::gc {
 
@@ -43,7 +44,7 @@ class Root {
     if (slot_ == nullptr) {
       if (target != nullptr) slot_ = gc::acquire_root(raw(target));
     } else {
-      *slot_ = raw(target);
+      gc::write_reference(slot_, raw(target));
     }
     return *this;
   }

@@ -1,7 +1,9 @@
 #include <gort/gc/roots.h>
 
 #include <gort/base/metadata.h>
+#include <gort/gc/barrier.h>
 #include <gort/gc/root.h>
+#include <gort/gc/world.h>
 
 namespace gort::gc {
 
@@ -17,19 +19,24 @@ void RootTable::add_block() {
   }
 }
 
+RootTable::Block* RootTable::first_block() {
+  LockGuard guard(lock_);
+  return blocks_;
+}
+
 void** RootTable::acquire(void* target) {
   LockGuard guard(lock_);
   if (free_ == nullptr) add_block();
   void** slot = free_;
   free_ = next_free(*slot);
-  *slot = target;
+  AtomicRef(*slot).store_relaxed(target);
   ++in_use_;
   return slot;
 }
 
 void RootTable::release(void** slot) noexcept {
   LockGuard guard(lock_);
-  *slot = as_free(free_);
+  AtomicRef(*slot).store_relaxed(as_free(free_));
   free_ = slot;
   --in_use_;
 }
@@ -39,7 +46,15 @@ std::size_t RootTable::count() {
   return in_use_;
 }
 
-void** acquire_root(void* target) { return roots.acquire(target); }
-void release_root(void** slot) noexcept { roots.release(slot); }
+void** acquire_root(void* target) {
+  const MaybeRuntimeScope runtime;
+  return roots.acquire(target);
+}
+
+void release_root(void** slot) noexcept {
+  const MaybeRuntimeScope runtime;
+  write_reference(slot, nullptr);
+  roots.release(slot);
+}
 
 }  // namespace gort::gc

@@ -8,12 +8,15 @@
 //     bit 63 set     free: the rest of the word is the next free slot
 //     slots in use + length of the free list == kSlots * number of blocks
 //
-// Guard: the list of blocks and the free list by roots lock. A slot in use belongs to its Root; the
-// marker reads slots with the world stopped.
+// Guard: the list of blocks and the free list by roots lock. A slot in use belongs to its Root.
+// Markers read slots while programs write them: all accesses are atomic, writes go through the
+// barrier. A root that is taken while markers run needs no look: its target was reachable before
+// (the barrier sees to that) or was born marked.
 
 #include <cstddef>
 #include <cstdint>
 
+#include <gort/base/atomic.h>
 #include <gort/base/lock.h>
 
 namespace gort::gc {
@@ -23,11 +26,12 @@ class RootTable {
   void** acquire(void* target);
   void release(void** slot) noexcept;
 
-  /// Calls `f(target)` for each non-null root. World stopped.
+  /// Calls `f(target)` for each non-null root that was there at the call. Any thread.
   template <class F>
-  void for_each(F&& f) const GORT_NO_THREAD_SAFETY_ANALYSIS {
-    for (const Block* block = blocks_; block != nullptr; block = block->next) {
-      for (void* value : block->slots) {
+  void for_each(F&& f) {
+    for (Block* block = first_block(); block != nullptr; block = block->next) {
+      for (void*& slot : block->slots) {
+        void* const value = AtomicRef(slot).load_relaxed();
         if (value != nullptr && (reinterpret_cast<std::uintptr_t>(value) & kFree) == 0) f(value);
       }
     }
@@ -50,6 +54,7 @@ class RootTable {
     return reinterpret_cast<void**>(reinterpret_cast<std::uintptr_t>(word) & ~kFree);
   }
   void add_block() GORT_REQUIRES(lock_);
+  Block* first_block();
 
   Lock lock_{LockRank::roots};
   Block* blocks_ GORT_GUARDED_BY(lock_) = nullptr;

@@ -26,25 +26,30 @@ GORT_ALWAYS_INLINE void for_each_word(std::uintptr_t* words, std::uint64_t mask,
 
 }  // namespace detail
 
-/// Calls `f(word)` with each reference word (std::uintptr_t&) of the object that starts at `start`
-/// in `span`. Words that the object does not fill are null. The caller reads the word atomically if
-/// mutators run.
+/// Calls `f(word)` with each reference word (std::uintptr_t&) of `count` elements of this layout.
+template <class F>
+GORT_ALWAYS_INLINE void for_each_reference_of(const Layout& element, std::uintptr_t start,
+                                              std::size_t count, F&& f) {
+  auto* words = reinterpret_cast<std::uintptr_t*>(start);
+  for (std::size_t e = 0; e < count; ++e, words += element.words) {
+    for (std::size_t w = 0; w < element.words; w += bits::kWordBits) {
+      detail::for_each_word(words + w, element.bitmap[w / bits::kWordBits], f);
+    }
+  }
+}
+
+/// The same for the object that starts at `start` in `span`. Words that the object does not fill
+/// are null. The caller reads the word atomically if mutators run.
 template <class F>
 GORT_ALWAYS_INLINE void for_each_reference(const alloc::Span& span, std::uintptr_t start, F&& f) {
-  auto* words = reinterpret_cast<std::uintptr_t*>(start);
   if (span.reference_mask != 0) {
-    detail::for_each_word(words, span.reference_mask, f);
+    detail::for_each_word(reinterpret_cast<std::uintptr_t*>(start), span.reference_mask, f);
     return;
   }
   const LayoutId id = span.is_large() ? span.tag : span.tag_of(span.slot_of(start));
   if (id == kNoReferences) return;  // allocated, but its tag was never written: still all zero
   const Layout& element = layout(id);
-  const std::size_t elements = span.elem_size / element.size;
-  for (std::size_t e = 0; e < elements; ++e, words += element.words) {
-    for (std::size_t w = 0; w < element.words; w += bits::kWordBits) {
-      detail::for_each_word(words + w, element.bitmap[w / bits::kWordBits], f);
-    }
-  }
+  for_each_reference_of(element, start, span.elem_size / element.size, f);
 }
 
 }  // namespace gort::gc

@@ -1,12 +1,14 @@
 #include <gort/gc/world.h>
 
 #include <climits>
-
-#include <pthread.h>
+#include <csignal>
 
 #include <gort/alloc/heap.h>
+#include <gort/base/counters.h>
 #include <gort/base/fatal.h>
 #include <gort/base/metadata.h>
+#include <gort/gc/mark_pool.h>
+#include <gort/gc/stop_signal.h>
 
 namespace gort::gc {
 
@@ -30,31 +32,61 @@ pthread_key_t exit_key() {
 }  // namespace
 
 void with_stack_recorded(Thread& thread, void (*f)(void*), void* context) {
-  // setjmp stores the callee-saved registers. glibc mangles rbp among them, which in a caller that
-  // keeps no frame pointer may hold a reference; but this function keeps one, so it has pushed the
-  // caller's rbp, and its frame address is where.
-  setjmp(thread.registers);  // NOLINT: never jumped to
-  thread.stack_pointer = static_cast<const char*>(__builtin_frame_address(0));
+  std::uintptr_t* const to = thread.registers;
+  // This function keeps a frame pointer (it asks for its frame's address), so its caller's stands
+  // at the beginning of the frame.
+  const auto* frame = static_cast<const std::uintptr_t*>(__builtin_frame_address(0));
+#if defined(__x86_64__)
+  asm volatile(
+      "movq %%rbx, 0(%0)\n\tmovq %%r12, 8(%0)\n\tmovq %%r13, 16(%0)\n\t"
+      "movq %%r14, 24(%0)\n\tmovq %%r15, 32(%0)"
+      :
+      : "r"(to)
+      : "memory");
+  to[5] = frame[0];
+#elif defined(__aarch64__)
+  asm volatile(
+      "stp x19, x20, [%0, #0]\n\tstp x21, x22, [%0, #16]\n\tstp x23, x24, [%0, #32]\n\t"
+      "stp x25, x26, [%0, #48]\n\tstp x27, x28, [%0, #64]"
+      :
+      : "r"(to)
+      : "memory");
+  to[10] = frame[0];
+#else
+#error "tell with_stack_recorded which registers survive a call here"
+#endif
+  thread.stack_pointer = reinterpret_cast<const char*>(frame);
   f(context);
 }
 
 Thread* World::current() { return current_thread; }
 
-Thread& World::attach() {
+void World::configure(const WorldOptions& options) {
+  GORT_CHECK(thread_count() == 0, "the world is configured while threads are attached");
+  if (options.stop_signal != 0) StopSignal::install(options.stop_signal);
+  options_ = options;
+}
+
+Thread& World::attach(bool of_runtime) {
   if (current_thread != nullptr) return *current_thread;
   auto* self = metadata::create<Thread>();
   self->stack = os::current_stack();
-  ::pthread_setspecific(exit_key(), self);
+  self->handle = ::pthread_self();
+  self->of_runtime = of_runtime;
+  self->runtime_depth.store_relaxed(1);
+  if (!of_runtime) ::pthread_setspecific(exit_key(), self);
   alloc::heap.add_cache(self->cache);
+  // From here on the handler knows us; until the depth is 0 again it leaves us alone.
+  current_thread = self;
+  alloc::thread_cache = &self->cache;
   {
     LockGuard guard(lock_);
     self->next = threads_;
     if (threads_ != nullptr) threads_->previous = self;
     threads_ = self;
-    thread_count_.fetch_add_relaxed(1);
+    if (!of_runtime) thread_count_.fetch_add_relaxed(1);
   }
-  current_thread = self;
-  alloc::thread_cache = &self->cache;
+  leave_runtime(*self);
   return *self;
 }
 
@@ -65,15 +97,18 @@ void World::unlink(Thread& self) {
     threads_ = self.next;
   }
   if (self.next != nullptr) self.next->previous = self.previous;
-  thread_count_.fetch_sub_relaxed(1);
+  if (!self.of_runtime) thread_count_.fetch_sub_relaxed(1);
 }
 
 void World::detach() {
   Thread* self = current_thread;
   if (self == nullptr) return;
+  enter_runtime(*self);  // and never left
+  flush_overwritten(self->overwritten);
   // Parked while waiting for the lock, since a stopper may hold it and wait for us. Once we hold it
   // nobody stops the world, and nobody else looks at our cache.
   self->stack_pointer = self->stack.high;
+  self->interrupted = false;
   self->state.store_seq_cst(Thread::parked);
   futex_wake(self->state, INT_MAX);
   {
@@ -81,25 +116,56 @@ void World::detach() {
     alloc::heap.remove_cache(self->cache);
     unlink(*self);
   }
-  current_thread = nullptr;
   alloc::thread_cache = &alloc::unattached_cache;
-  ::pthread_setspecific(exit_key(), nullptr);
+  if (!self->of_runtime) ::pthread_setspecific(exit_key(), nullptr);
+  current_thread = nullptr;
   metadata::destroy(self);
 }
 
 void World::stop() {
   Thread& self = *current_thread;
+  // In the runtime until resume(): a late signal of an earlier stop must not park the stopper.
+  enter_runtime(self);
   // Somebody else may be stopping the world and waiting for us.
-  enter_blocking(self);
+  with_stack_recorded(
+      self,
+      [](void* context) {
+        auto& thread = *static_cast<Thread*>(context);
+        thread.interrupted = false;
+        thread.state.store_seq_cst(Thread::parked);
+        futex_wake(thread.state, INT_MAX);
+      },
+      &self);
   lock_.acquire();
   self.state.store_seq_cst(Thread::running);  // no stop can be in progress: we hold the lock
   stopping_.store_seq_cst(1);
-  for (Thread* t = threads_; t != nullptr; t = t->next) {
-    if (t == &self) continue;
-    for (int spin = 0; spin < 1000 && t->state.load_seq_cst() != Thread::parked; ++spin) {
-      __builtin_ia32_pause();
+  if (options_.stop_signal != 0) {
+    for (Thread* t = threads_; t != nullptr; t = t->next) {
+      if (t != &self && t->state.load_seq_cst() == Thread::running) {
+        ::pthread_kill(t->handle, options_.stop_signal);
+      }
     }
-    while (t->state.load_seq_cst() != Thread::parked) futex_wait(t->state, Thread::running);
+  }
+  for (Thread* t = threads_; t != nullptr; t = t->next) {
+    if (t != &self) wait_until_parked(*t);
+  }
+}
+
+void World::wait_until_parked(Thread& thread) {
+  for (int spin = 0; spin < 1000; ++spin) {
+    if (thread.state.load_seq_cst() == Thread::parked) return;
+    __builtin_ia32_pause();
+  }
+  constexpr std::int64_t kRepeatNs = 1'000'000;
+  while (thread.state.load_seq_cst() != Thread::parked) {
+    if (options_.stop_signal == 0) {
+      futex_wait(thread.state, Thread::running);
+      continue;
+    }
+    futex_wait_for(thread.state, Thread::running, kRepeatNs);
+    if (thread.state.load_seq_cst() == Thread::parked) return;
+    counters.stop_signals_repeated.fetch_add_relaxed(1);
+    ::pthread_kill(thread.handle, options_.stop_signal);
   }
 }
 
@@ -107,6 +173,7 @@ void World::resume() {
   stopping_.store_seq_cst(0);
   futex_wake(stopping_, INT_MAX);
   lock_.release();
+  leave_runtime(*current_thread);
 }
 
 void World::wait_while_stopping(Thread& self) {
@@ -119,32 +186,52 @@ void World::wait_while_stopping(Thread& self) {
   }
 }
 
-void World::park_at_poll() {
-  Thread* self = current_thread;
-  if (self == nullptr) return;
-  with_stack_recorded(
-      *self,
-      [](void* context) {
-        auto& thread = *static_cast<Thread*>(context);
-        thread.state.store_seq_cst(Thread::parked);
-        futex_wake(thread.state, INT_MAX);
-        world.wait_while_stopping(thread);
-      },
-      self);
+// With the stack recorded, and the depth above 0.
+void World::park(Thread& self) {
+  self.state.store_seq_cst(Thread::parked);
+  futex_wake(self.state, INT_MAX);
+  wait_while_stopping(self);
+}
+
+void World::park_at_poll(Thread& self) {
+  do {
+    enter_runtime(self);
+    with_stack_recorded(
+        self,
+        [](void* context) {
+          auto& thread = *static_cast<Thread*>(context);
+          thread.interrupted = false;
+          world.park(thread);
+        },
+        &self);
+    self.runtime_depth.store_relaxed(self.runtime_depth.load_relaxed() - 1);
+    compiler_barrier();
+  } while (stopping_.load_relaxed() != 0);
+}
+
+// The handler may have been here in vain. Without a signal nobody has, and the next poll will do.
+void World::park_after_runtime(Thread& self) {
+  if (options_.stop_signal != 0) park_at_poll(self);
 }
 
 void World::enter_blocking(Thread& self) {
+  enter_runtime(self);  // the handler would overwrite what is being recorded
   with_stack_recorded(
       self,
       [](void* context) {
         auto& thread = *static_cast<Thread*>(context);
+        thread.interrupted = false;
         thread.state.store_seq_cst(Thread::parked);
         if (world.stopping_.load_seq_cst() != 0) futex_wake(thread.state, INT_MAX);
       },
       &self);
+  // Still in the runtime: parked, the thread need not be signalled, and is not.
 }
 
-void World::leave_blocking(Thread& self) { wait_while_stopping(self); }
+void World::leave_blocking(Thread& self) {
+  wait_while_stopping(self);
+  leave_runtime(self);
+}
 
 void World::keep_only_current_after_fork() {
   Thread* self = current_thread;

@@ -6,65 +6,116 @@
 //     running   it may read and write heap references
 //     parked    it does not, until it has made itself running again; its registers and the part of
 //               its stack that may hold references are recorded
-// A thread parks at a poll (every allocation slow path, safepoint()) if a stop is requested, for
-// the length of a Blocking region, and while it waits for the collection or world lock.
+//
+// A thread parks
+//     at a poll        (every allocation slow path, safepoint()), if a stop is requested;
+//     in the handler   of the stop signal, between any two instructions of its own code;
+//     by itself        for the length of a Blocking region, and while it waits for a collection.
+//
+// Runtime code that takes a lock or touches shared records is not stopped in its middle: between
+// enter_runtime() and leave_runtime() the handler returns at once, and leave_runtime() polls. So
+// whoever has stopped the world sees no half-done work of the runtime. A thread parked by the
+// handler is `interrupted`: it may be between any two instructions of a fast path. What that asks
+// of allocation is said in thread_cache.h, what it asks of the barrier in barrier.h.
 //
 // Stopping. The stopper holds the world lock, so threads neither come nor go:
-//     stopper:  stopping := 1;            for every thread: wait until state == parked
+//     stopper:  stopping := 1;            for every thread: signal it; wait until state == parked
 //     thread:   state := running;         if stopping == 1: state := parked, wait
 // All four accesses are sequentially consistent, so of a thread that leaves its parking place and a
 // stopper that arrives, at least one sees the other (Dekker): either the stopper sees `running` and
 // waits, or the thread sees `stopping` and parks again. While stopping is 1, a parked thread stays
-// so.
+// so. A running thread that the stopper signals either runs the handler at depth 0, which parks it,
+// or at depth > 0, and then the poll at the end of that depth comes after the handler and sees
+// `stopping`. The stopper repeats the signal every millisecond until the thread is parked, in case
+// the signal met a foreign handler of the same number.
 //
-// Today threads stop cooperatively: a thread in a long loop without allocation must call
-// safepoint(), and one that waits for something (a lock, a read) should do so inside a Blocking
-// region, else a collection waits for it.
+// The signal: SIGURG by default (Go's choice too: ignored by default, hardly ever used), installed
+// with SA_RESTART; a signal that is not ours goes on to the handler that was there before. Signals
+// are used only if WorldOptions say so: the sanitizers' thread checker does not survive them, and
+// a heap without conservative stacks cannot use them (a thread stopped anywhere may hold a
+// reference in a register alone). Then threads stop at polls alone, and not at the end of a runtime
+// region either: where an allocation begins the program knows what it holds in roots, where it ends
+// the new object is not in one yet.
 //
 // Locks: world lock (rank world) guards the list; held from stop() to resume().
 
-#include <csetjmp>
 #include <cstddef>
 #include <cstdint>
+
+#include <pthread.h>
 
 #include <gort/alloc/thread_cache.h>
 #include <gort/base/atomic.h>
 #include <gort/base/config.h>
 #include <gort/base/lock.h>
 #include <gort/base/os.h>
+#include <gort/gc/barrier.h>
 
 namespace gort::gc {
 
 /// One attached thread.
 struct Thread {
   enum State : std::uint32_t { running, parked };
+  /// rbx, rbp, r12-r15 (x86-64); x19-x29 (AArch64). What the calling convention lets a function
+  /// keep in registers over a call.
+  static constexpr std::size_t kSavedRegisters = 11;
 
   alloc::ThreadCache cache;
-  os::StackBounds stack;  ///< const-after-init
+  BarrierBuffer overwritten;
+  os::StackBounds stack;    ///< const-after-init
+  pthread_t handle{};       ///< const-after-init
+  bool of_runtime = false;  ///< const-after-init; a thread of the collector: has no roots
   Atomic<std::uint32_t> state{running};
+  /// Nested runtime regions. Written by the thread, read by its signal handler.
+  Atomic<std::uint32_t> runtime_depth{0};
+  bool interrupted = false;             ///< parked by the handler; valid while parked
   const char* stack_pointer = nullptr;  ///< lowest stack address to scan; valid while parked
-  std::jmp_buf registers;               ///< callee-saved registers; valid while parked
-  Thread* next = nullptr;               ///< guard: world lock
-  Thread* previous = nullptr;           ///< guard: world lock
+  std::uintptr_t registers[kSavedRegisters] = {};  ///< valid while parked
+  std::int64_t assist_debt =
+      0;                       ///< bytes to mark for bytes allocated (assist.cpp); the thread's own
+  Thread* next = nullptr;      ///< guard: world lock
+  Thread* previous = nullptr;  ///< guard: world lock
+};
+
+struct WorldOptions {
+  int stop_signal = 0;  ///< 0: threads stop at polls alone
 };
 
 class World {
  public:
+  /// Before the first attach(). Installs the handler. Throws std::system_error if the system
+  /// refuses the signal.
+  void configure(const WorldOptions& options);
+
   /// Attaches the calling thread, if it is not. Throws std::bad_alloc.
-  Thread& attach();
+  Thread& attach(bool of_runtime = false);
   /// Detaches the calling thread: its cache goes back, its stack is no longer scanned.
   void detach();
   /// The calling thread, or null if it is not attached.
   static Thread* current();
 
+  /// Between these the calling thread is not stopped. They nest.
+  static void enter_runtime(Thread& self) {
+    self.runtime_depth.owner_add_relaxed(1);
+    compiler_barrier();
+  }
+  void leave_runtime(Thread& self) {
+    compiler_barrier();
+    const std::uint32_t depth = self.runtime_depth.load_relaxed() - 1;
+    self.runtime_depth.store_relaxed(depth);
+    compiler_barrier();  // the handler may run between the two, but not before the first
+    if (GORT_UNLIKELY(stopping_.load_relaxed() != 0) && depth == 0) park_after_runtime(self);
+  }
+
   /// Stops every attached thread but the caller, which must be attached and hold no lock of rank
-  /// world or higher. Returns with the world lock held.
+  /// world or higher. Returns with the world lock held, the caller in the runtime.
   void stop() GORT_ACQUIRE(lock_);
   void resume() GORT_RELEASE(lock_);
 
-  /// Parks the calling thread while a stop is requested. Any attached thread, holding no lock.
-  GORT_ALWAYS_INLINE void poll() {
-    if (GORT_UNLIKELY(stopping_.load_relaxed() != 0)) park_at_poll();
+  /// Parks the calling thread while a stop is requested. Any attached thread, holding no lock but
+  /// the collection's.
+  GORT_ALWAYS_INLINE void poll(Thread& self) {
+    if (GORT_UNLIKELY(stopping_.load_relaxed() != 0)) park_at_poll(self);
   }
 
   /// The calling thread touches no heap reference between these two. They do not nest.
@@ -76,23 +127,57 @@ class World {
   void for_each_thread(F&& f) const {
     for (Thread* t = threads_; t != nullptr; t = t->next) f(*t);
   }
+  /// Attached threads of the program.
   std::size_t thread_count() const { return thread_count_.load_relaxed(); }
 
   /// The child of a fork has one thread, the caller; forgets all others.
   void keep_only_current_after_fork();
 
  private:
-  GORT_NOINLINE void park_at_poll();
+  friend struct StopSignal;
+  GORT_NOINLINE void park_at_poll(Thread& self);
+  GORT_NOINLINE void park_after_runtime(Thread& self);
+  void park(Thread& self);
   void wait_while_stopping(Thread& self);
+  void wait_until_parked(Thread& thread);
   void unlink(Thread& self) GORT_REQUIRES(lock_);
 
   Lock lock_{LockRank::world};
   Atomic<std::uint32_t> stopping_{0};
   Atomic<std::size_t> thread_count_{0};
   Thread* threads_ = nullptr;  // guard: lock_; read with the world stopped
+  WorldOptions options_;       // constant while any thread is attached
 };
 
 extern World world;
+
+/// A runtime region for a scope.
+class RuntimeScope {
+ public:
+  explicit RuntimeScope(Thread& self) : self_(self) { World::enter_runtime(self_); }
+  ~RuntimeScope() { world.leave_runtime(self_); }
+  RuntimeScope(const RuntimeScope&) = delete;
+  RuntimeScope& operator=(const RuntimeScope&) = delete;
+
+ private:
+  Thread& self_;
+};
+
+/// The same for code that also runs on threads that are not attached (nobody stops those).
+class MaybeRuntimeScope {
+ public:
+  MaybeRuntimeScope() : self_(World::current()) {
+    if (self_ != nullptr) World::enter_runtime(*self_);
+  }
+  ~MaybeRuntimeScope() {
+    if (self_ != nullptr) world.leave_runtime(*self_);
+  }
+  MaybeRuntimeScope(const MaybeRuntimeScope&) = delete;
+  MaybeRuntimeScope& operator=(const MaybeRuntimeScope&) = delete;
+
+ private:
+  Thread* self_;
+};
 
 /// Records the registers and the stack pointer of the calling thread in `thread`, then calls
 /// `f(context)`. Every reference the caller's frames hold is then in memory between

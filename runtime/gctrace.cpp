@@ -1,6 +1,7 @@
 #include <gort/runtime/gctrace.h>
 
-#include <cmath>
+#include <algorithm>
+#include <thread>
 
 #include <fmt/format.h>
 
@@ -9,6 +10,11 @@ namespace {
 
 // Go rounds sizes up to whole MiB in the goal and down in the rest.
 std::size_t megabytes(std::size_t bytes) { return bytes >> 20; }
+
+unsigned processor_count() {
+  static const unsigned count = std::max(std::thread::hardware_concurrency(), 1U);
+  return count;
+}
 
 }  // namespace
 
@@ -24,15 +30,20 @@ std::string gctrace_ms(std::int64_t ns) {
 
 std::string gctrace_line(const gc::CycleRecord& cycle, std::int64_t start_ns,
                          int gc_percent_of_cpu) {
-  const std::string stop = gctrace_ms(cycle.stop_ns);
-  const std::string rest = gctrace_ms(cycle.pause_ns - cycle.stop_ns);
+  const std::string first = gctrace_ms(cycle.first_stop_ns);
+  const std::string mark = gctrace_ms(cycle.mark_ns);
+  const std::string last = gctrace_ms(cycle.last_stop_ns);
+  const auto processors = static_cast<std::int64_t>(processor_count());
   const double at = static_cast<double>(cycle.start_ns - start_ns) / 1e9;
   return fmt::format(
-      "gc {} @{:.3f}s {}%: {}+0+{} ms clock, {}+0/0/0+{} ms cpu, {}->{}->{} MB, {} MB goal, "
-      "{} MB stacks, 0 MB globals, 1 P{}",
-      cycle.number, at, gc_percent_of_cpu, stop, rest, stop, rest, megabytes(cycle.heap_before),
-      megabytes(cycle.heap_before), megabytes(cycle.marked), megabytes(cycle.goal),
-      megabytes(cycle.stack_bytes), cycle.reason == gc::CycleReason::forced ? " (forced)" : "");
+      "gc {} @{:.3f}s {}%: {}+{}+{} ms clock, {}+{}/{}/0+{} ms cpu, {}->{}->{} MB, {} MB goal, "
+      "{} MB stacks, 0 MB globals, {} P{}",
+      cycle.number, at, gc_percent_of_cpu, first, mark, last,
+      gctrace_ms(cycle.first_stop_ns * processors), gctrace_ms(cycle.assist_ns), mark,
+      gctrace_ms(cycle.last_stop_ns * processors), megabytes(cycle.heap_start),
+      megabytes(cycle.heap_end), megabytes(cycle.marked), megabytes(cycle.goal),
+      megabytes(cycle.stack_bytes), processors,
+      cycle.reason == gc::CycleReason::forced ? " (forced)" : "");
 }
 
 }  // namespace gort

@@ -6,10 +6,11 @@
 //     gc N @T s U%: a+b+c ms clock, d+e/f/g+h ms cpu, x->y->z MB, G MB goal, S MB stacks,
 //     L MB globals, P P
 //
-// a is the time to bring the threads to a stop, b concurrent marking (0: marking happens with the
-// world stopped), c marking and the rest of the stop; the cpu figures are the same work in
-// processor time, with assists, dedicated and idle workers all 0. x, y, z are the heap at the
-// start, at the end, and what was marked.
+// a and c are the stops that begin and end marking, b is what lies between them, with the program
+// running (and any further stop that did not end it). d and h are a and c on all P processors; e is
+// the time of allocating threads that helped, f that of the collector's own thread, g (idle
+// workers) is always 0. x, y, z are the heap when marking began, when it ended, and what was
+// marked.
 
 #include <string>
 

@@ -48,14 +48,16 @@ void apply_debug(Options& options, std::string_view text) {
     const std::string_view value = item.substr(equals + 1);
     if (key == "gctrace") {
       options.gctrace = debug_number(key, value) != 0;
-    } else if (key == "scavenger") {
-      options.background_scavenger = debug_number(key, value) != 0;
-    } else if (key == "scavtrace") {
-      options.scavtrace = debug_number(key, value) != 0;
     } else if (key == "gcevery") {
       options.collect_every = debug_number(key, value);
     } else if (key == "stacks") {
       options.conservative_stacks = debug_number(key, value) != 0;
+    } else if (key == "stopsignal") {
+      const std::uint64_t signal = debug_number(key, value);
+      if (signal >= NSIG) bad_value("GORT_DEBUG: stopsignal", value, "a signal number");
+      options.stop_signal = static_cast<int>(signal);
+    } else if (key == "bgsweep") {
+      options.background_sweep = debug_number(key, value) != 0;
     } else if (key == "verify") {
       options.verify = debug_number(key, value) != 0;
     } else if (key == "poison") {

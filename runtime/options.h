@@ -9,7 +9,10 @@
 //                            verify=1       check the marks of every collection
 //                            poison=1       fill freed slots with a pattern
 //                            stacks=0       do not scan stacks: only Root<T> keeps objects alive
+//                            bgsweep=0      sweep only what allocation needs
+//                            stopsignal=N   signal that stops threads; 0: stop at safepoints alone
 
+#include <csignal>
 #include <cstddef>
 #include <cstdint>
 #include <limits>
@@ -22,6 +25,10 @@ namespace gort {
 
 inline constexpr std::size_t kNoMemoryLimit = std::numeric_limits<std::size_t>::max();
 
+/// Go's choice: ignored by default, hardly ever used. Under the address sanitizer the runtime's own
+/// memory comes from the sanitizer's malloc, in which a thread must not be stopped.
+inline constexpr int kDefaultStopSignal = GORT_ASAN || GORT_TSAN ? 0 : SIGURG;
+
 struct Options {
   /// Percent of the live heap that may be allocated before the next collection; negative: only the
   /// memory limit starts one.
@@ -31,9 +38,12 @@ struct Options {
   /// Treat every word of the stacks of attached threads as a possible reference. Without it, only
   /// Root<T> keeps objects alive, and a raw pointer on the stack dangles after a collection.
   bool conservative_stacks = true;
-  /// Give idle memory back in the background (alloc/scavenger.h). Without it only
-  /// release_os_memory() does: for runs whose ledger must not depend on time.
-  bool background_scavenger = true;
+  /// The signal that stops a thread wherever it is (SA_RESTART; a handler that is there already
+  /// gets every signal that is not ours). 0: threads stop at allocations, in safepoint() and in
+  /// Blocking alone, so a thread that does none of these delays every collection. Off in builds
+  /// with the address sanitizer, unless set, and always off with the thread sanitizer and without
+  /// conservative stacks.
+  int stop_signal = kDefaultStopSignal;
   /// Collect at every Nth allocation; 0: off. For tests.
   std::uint64_t collect_every = 0;
   /// After every collection, with the world still stopped, check that nothing reachable is
@@ -42,10 +52,10 @@ struct Options {
   /// Fill the slots of dead objects with kPoison when they are swept, so that a use after free
   /// shows.
   bool poison = false;
+  /// Sweep in the background after each collection that allocation has started.
+  bool background_sweep = true;
   /// One line a collection on standard error.
   bool gctrace = false;
-  /// One line a collection on standard error about what the scavenger has done since the last one.
-  bool scavtrace = false;
 
   /// The defaults, changed by the environment. An unusable value is a std::invalid_argument that
   /// names the variable and the value.

@@ -34,7 +34,7 @@ void mark(const void* object) {
   REQUIRE(span != nullptr);
   const std::uint32_t slot =
       span->is_large() ? 0 : span->slot_of(reinterpret_cast<std::uintptr_t>(object));
-  CHECK(span->mark_alone(slot));
+  CHECK(span->mark(slot));
 }
 
 // What the collector does at the end of marking, and then all the sweeping.

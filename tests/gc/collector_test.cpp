@@ -138,7 +138,7 @@ TEST_CASE("GOGC decides how far the heap grows", "[gc][pacing]") {
     return counters.cycles.load_relaxed() - before;
   };
   const std::uint64_t at_100 = cycles_at(100);
-  CHECK(at_100 >= 10);
+  CHECK(at_100 >= 7);  // 48 MB at a goal of 4 MiB, a cycle may pass it by 1.4 MiB
   CHECK(cycles_at(400) * 3 < at_100);
   CHECK(cycles_at(-1) == 0);
 }
@@ -226,7 +226,10 @@ TEST_CASE("the cycle record tells what the cycle did", "[gc][collector]") {
   CHECK(record.number == number + 1);
   CHECK(record.reason == gc::CycleReason::forced);
   CHECK(record.marked == 24);
-  CHECK(record.heap_before >= 240'000);
-  CHECK(record.pause_ns >= record.mark_ns);
+  CHECK(record.heap_start >= 240'000);
+  CHECK(record.stops >= 2);
+  CHECK(record.stops_ns >= record.first_stop_ns + record.last_stop_ns);
+  CHECK(record.longest_stop_ns >= record.first_stop_ns);
+  CHECK(record.assisted <= record.scanned);
   CHECK(record.next_goal == gc::kMinimumHeap);
 }

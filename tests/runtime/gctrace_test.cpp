@@ -1,6 +1,9 @@
 #include <catch2/catch.hpp>
 
 #include <regex>
+#include <thread>
+
+#include <fmt/format.h>
 
 #include <gort/gort.h>
 #include <gort/runtime/gctrace.h>
@@ -24,14 +27,19 @@ TEST_CASE("a line has Go's shape", "[runtime][gctrace]") {
   cycle.number = 7;
   cycle.reason = gc::CycleReason::forced;
   cycle.start_ns = 1'186'000'000;
-  cycle.stop_ns = 5'000;
-  cycle.pause_ns = 1'205'000;
-  cycle.heap_before = 40 << 20;
+  cycle.first_stop_ns = 5'000;
+  cycle.mark_ns = 2'500'000;
+  cycle.last_stop_ns = 120'000;
+  cycle.assist_ns = 30'000;
+  cycle.heap_start = 40 << 20;
+  cycle.heap_end = 44 << 20;
   cycle.marked = 12 << 20;
   cycle.goal = 81 << 20;
+  const unsigned p = std::thread::hardware_concurrency();
   CHECK(gctrace_line(cycle, 1'000'000'000, 3) ==
-        "gc 7 @0.186s 3%: 0.005+0+1.2 ms clock, 0.005+0/0/0+1.2 ms cpu, 40->40->12 MB, 81 MB goal, "
-        "0 MB stacks, 0 MB globals, 1 P (forced)");
+        fmt::format("gc 7 @0.186s 3%: 0.005+2.5+0.12 ms clock, {}+0.030/2.5/0+{} ms cpu, "
+                    "40->44->12 MB, 81 MB goal, 0 MB stacks, 0 MB globals, {} P (forced)",
+                    gctrace_ms(5'000 * p), gctrace_ms(120'000 * p), p));
 }
 
 TEST_CASE("GORT_DEBUG=gctrace=1 writes one line a collection", "[runtime][gctrace]") {

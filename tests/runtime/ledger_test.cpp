@@ -157,6 +157,7 @@ TEST_CASE("free slots beside live objects are pinned", "[runtime][ledger]") {
 TEST_CASE("dead objects wait for the sweep until somebody needs their slots", "[runtime][ledger]") {
   Options options;
   options.gc_percent = -1;
+  options.background_sweep = false;
   Runtime runtime(options);
   Root<char> keep(make_array<char>(100));
   for (int i = 0; i < 10'000; ++i) make_array<char>(100);

@@ -17,7 +17,7 @@ namespace {
 
 struct Runtime {
   Runtime() {
-    start(Options{.gc_percent = -1, .conservative_stacks = false, .background_scavenger = false});
+    start(Options{.gc_percent = -1, .conservative_stacks = false, .background_sweep = false});
   }
   ~Runtime() { shutdown(); }
 };

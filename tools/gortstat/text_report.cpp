@@ -285,7 +285,7 @@ void add_answer(std::string& out, const Report& report, const TextLayout& layout
     text += " After the drop, a collection freed everything, and the release gave it back.";
   }
   for (const RemedyResult& r : report.remedies) {
-    if (r.remedy != Remedy::remake || !r.after.map) continue;
+    if (r.remedy != Remedy::remake || !r.after.map || r.after.map->count == 0) continue;
     text += fmt::format(
         " To keep the entries, remake the map: {} instead of {}, for {} of work with {} beside the "
         "old map.",

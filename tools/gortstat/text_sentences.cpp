@@ -119,7 +119,10 @@ std::string operations_text(const OperationCounts& n) {
     parts.push_back(fmt::format("{} ({} removed)", counted(n.clear, "clear"),
                                 n.cleared == 1 ? "1 entry" : with_commas(n.cleared) + " entries"));
   }
-  if (n.drop > 0) parts.push_back("the map variable was set to nil");
+  if (n.drop > 0) {
+    parts.push_back(n.drop == 1 ? "a drop of the map (m = nil)"
+                                : with_commas(n.drop) + " drops of the map (m = nil)");
+  }
   if (n.gc > 0)
     parts.push_back(n.gc == 1 ? "a full collection" : with_commas(n.gc) + " full collections");
   if (n.release > 0) {

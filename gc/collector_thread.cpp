@@ -1,0 +1,139 @@
+// The thread that cycles run on. It is attached, so that whoever stops the world stops it too, and
+// always in the runtime, so that it is stopped at its polls alone. It blocks all signals: an
+// embedder's handlers run on the embedder's threads.
+
+#include <climits>
+#include <csignal>
+#include <new>
+
+#include <gort/base/fatal.h>
+#include <gort/gc/collector.h>
+
+namespace gort::gc {
+
+bool Collector::ensure_thread(Thread& self) {
+  for (;;) {
+    std::uint32_t state = thread_state_.load_acquire();
+    if (state == serving) return true;
+    if (state == refused) return false;
+    if (state == starting) {
+      // Parked: the new thread may have to wait for a stop to pass, and the stopper for us.
+      world.enter_blocking(self);
+      futex_wait(thread_state_, starting);
+      world.leave_blocking(self);
+      continue;
+    }
+    if (!thread_state_.cas_acq_rel(state, starting)) continue;
+    sigset_t all;
+    sigset_t before;
+    sigfillset(&all);
+    ::pthread_sigmask(SIG_SETMASK, &all, &before);
+    const bool created = ::pthread_create(&thread_, nullptr, thread_main, this) == 0;
+    ::pthread_sigmask(SIG_SETMASK, &before, nullptr);
+    if (!created) {
+      thread_state_.store_seq_cst(refused);
+      futex_wake(thread_state_, INT_MAX);
+    }
+  }
+}
+
+void* Collector::thread_main(void* context) {
+  auto& owner = *static_cast<Collector*>(context);
+  ::pthread_setname_np(::pthread_self(), "gort-collector");
+  Thread* self = nullptr;
+  try {
+    self = &world.attach(true);
+  } catch (const std::bad_alloc&) {
+    owner.thread_state_.store_seq_cst(refused);
+    futex_wake(owner.thread_state_, INT_MAX);
+    return nullptr;
+  }
+  World::enter_runtime(*self);
+  owner.thread_state_.store_seq_cst(serving);
+  futex_wake(owner.thread_state_, INT_MAX);
+  owner.serve(*self);
+  world.detach();
+  return nullptr;
+}
+
+void Collector::serve(Thread& self) {
+  for (;;) {
+    world.enter_blocking(self);
+    std::uint32_t wanted = wanted_.load_acquire();
+    while (wanted == begun_.load_relaxed() && !ending_.load_acquire()) {
+      futex_wait(wanted_, wanted);
+      wanted = wanted_.load_acquire();
+    }
+    world.leave_blocking(self);
+    if (ending_.load_acquire()) return;
+    LockGuard guard(lock_);
+    run_cycle(self);
+  }
+}
+
+// For a caller whose system gives it no thread.
+void Collector::run_cycle_inline(Thread& self) {
+  world.enter_blocking(self);
+  lock_.acquire();
+  world.leave_blocking(self);
+  if (wanted_.load_acquire() != begun_.load_relaxed()) {
+    struct Context {
+      Collector* owner;
+      Thread* thread;
+    } context{this, &self};
+    // The caller's own stack is scanned like that of any thread.
+    with_stack_recorded(
+        self,
+        [](void* p) {
+          const auto& [owner, thread] = *static_cast<Context*>(p);
+          owner->run_cycle(*thread);
+        },
+        &context);
+  }
+  lock_.release();
+}
+
+// With the collection lock held.
+void Collector::run_cycle(Thread& self) {
+  const auto reason = static_cast<CycleReason>(wanted_reason_.load_relaxed());
+  begun_.store_seq_cst(begun_.load_relaxed() + 1);
+  Cycle cycle(*this, self, reason);
+  cycle.finish_sweep();
+  cycle.mark();
+  CycleRecord record = cycle.record();
+  {
+    LockGuard guard(record_lock_);
+    record.number = last_.number + 1;
+  }
+  finish_cycle(record);
+  marked_.store_seq_cst(marked_.load_relaxed() + 1);
+  futex_wake(marked_, INT_MAX);
+  if (options_.background_sweep || sweep_wanted_.load_acquire() == begun_.load_relaxed()) {
+    cycle.sweep();
+  }
+  swept_.store_seq_cst(swept_.load_relaxed() + 1);
+  futex_wake(swept_, INT_MAX);
+}
+
+void Collector::end_thread() {
+  Thread& self = *World::current();
+  if (thread_state_.load_acquire() == serving) {
+    ending_.store_seq_cst(true);
+    // The thread may be between its look at `ending` and its sleep: a new number wakes it for sure.
+    request(CycleReason::forced);
+    const RuntimeScope runtime(self);
+    world.enter_blocking(self);
+    ::pthread_join(thread_, nullptr);
+    world.leave_blocking(self);
+    ending_.store_seq_cst(false);
+  }
+  thread_state_.store_seq_cst(none);
+  // A cycle that was asked for will not happen: there will be nothing to collect.
+  wanted_.store_seq_cst(0);
+  begun_.store_seq_cst(0);
+  marked_.store_seq_cst(0);
+  swept_.store_seq_cst(0);
+  sweep_wanted_.store_seq_cst(0);
+}
+
+}  // namespace gort::gc

@@ -1,0 +1,213 @@
+#include <gort/gc/cycle.h>
+
+#include <algorithm>
+
+#include <gort/alloc/heap.h>
+#include <gort/base/clock.h>
+#include <gort/base/counters.h>
+#include <gort/gc/collector.h>
+#include <gort/gc/roots.h>
+#include <gort/gc/verifier.h>
+
+namespace gort::gc {
+namespace {
+
+// Between two looks at whether the world is to stop, at most this much is scanned.
+constexpr std::size_t kDrainBytes = std::size_t{32} << 10;
+// The last stop itself marks no more than this, if it need not.
+constexpr std::size_t kLastStopBytes = std::size_t{64} << 10;
+constexpr int kTries = 4;
+
+}  // namespace
+
+Cycle::Cycle(Collector& owner, Thread& self, CycleReason reason)
+    : collector_(owner), self_(self), marker_(mark_pool) {
+  record_.reason = reason;
+  record_.start_ns = now_ns();
+  record_.goal = owner.goal();
+}
+
+void Cycle::phase(Phase reached) {
+  if (collector_.options_.on_phase != nullptr) collector_.options_.on_phase(reached);
+}
+
+void Cycle::stop() {
+  stop_start_ns_ = now_ns();
+  world.stop();
+}
+
+void Cycle::resume() {
+  world.resume();
+  const std::int64_t length = now_ns() - stop_start_ns_;
+  ++record_.stops;
+  record_.stops_ns += length;
+  record_.longest_stop_ns = std::max(record_.longest_stop_ns, length);
+  (record_.stops == 1 ? record_.first_stop_ns : record_.last_stop_ns) = length;
+}
+
+void Cycle::finish_sweep() {
+  while (alloc::heap.sweep_one()) world.poll(self_);
+  record_.sweep_ns = now_ns() - record_.start_ns;
+  phase(Phase::sweep_finished);
+}
+
+void Cycle::mark() {
+  begin_marking();
+  phase(Phase::marking_started);
+  mark_roots();
+  for (int tries = 1;; ++tries) {
+    drain();
+    phase(Phase::drained);
+    if (try_to_finish(tries >= kTries)) break;
+    resume();
+  }
+  end_marking();
+  resume();
+  record_.end_wall_ns = wall_ns();
+  phase(Phase::marking_finished);
+}
+
+void Cycle::scan_stack(const Thread& thread) {
+  const auto* registers = reinterpret_cast<const char*>(thread.registers);
+  marker_.mark_range(registers, registers + sizeof thread.registers);
+  if (thread.stack_pointer < thread.stack.low || thread.stack_pointer >= thread.stack.high) return;
+  marker_.mark_range(thread.stack_pointer, thread.stack.high);
+  record_.stack_bytes += static_cast<std::size_t>(thread.stack.high - thread.stack_pointer);
+}
+
+void Cycle::begin_marking() {
+  mark_pool.objects_marked.store_relaxed(0);
+  mark_pool.bytes_marked.store_relaxed(0);
+  mark_pool.bytes_scanned.store_relaxed(0);
+  collector_.assisted_bytes_.store_relaxed(0);
+  collector_.assist_ns_.store_relaxed(0);
+  collector_.background_credit_.store_relaxed(0);
+  stop();
+  record_.heap_start = alloc::heap.heap_live.load_relaxed();
+  alloc::heap.allocate_black.store_relaxed(true);
+  detail::marking.store_relaxed(true);
+  // All runs first: what a stack points at in them is marked already then, and never scanned.
+  world.for_each_thread([this](Thread& thread) {
+    black_bytes_ += thread.cache.mark_runs();
+    thread.assist_debt = 0;
+  });
+  world.for_each_thread([this](Thread& thread) {
+    if (thread.interrupted) {
+      marker_.mark_address(reinterpret_cast<std::uintptr_t>(thread.cache.tiny_block()));
+    } else {
+      thread.cache.drop_tiny_block();
+    }
+    if (collector_.options_.conservative_stacks && !thread.of_runtime) scan_stack(thread);
+  });
+  update_assist_ratio();
+  resume();
+  mark_start_ns_ = now_ns();
+}
+
+void Cycle::mark_roots() {
+  std::size_t count = 0;
+  roots.for_each([this, &count](void* target) {
+    marker_.mark_address(reinterpret_cast<std::uintptr_t>(target));
+    if (++count % 1024 == 0) world.poll(self_);
+  });
+  record_.root_bytes = count * kWordSize;
+}
+
+void Cycle::update_assist_ratio() {
+  const std::size_t expected = collector_.last_marked_.load_relaxed();
+  const std::size_t done = mark_pool.bytes_marked.load_relaxed();
+  // Beyond the expectation, assume that as much again is left.
+  const std::size_t left = expected > done ? expected - done : done / 4;
+  const std::size_t live = alloc::heap.heap_live.load_relaxed();
+  const std::size_t goal = record_.goal;
+  collector_.assist_ratio_.store_relaxed(
+      goal == kNoLimit ? 0 : assist_ratio(left, goal > live ? goal - live : 0));
+}
+
+void Cycle::drain() {
+  for (;;) {
+    std::size_t before = mark_pool.bytes_marked.load_relaxed();
+    while (marker_.drain(kDrainBytes)) {
+      marker_.publish_numbers();
+      const std::size_t after = mark_pool.bytes_marked.load_relaxed();
+      collector_.background_credit_.fetch_add_relaxed(static_cast<std::int64_t>(after - before));
+      before = after;
+      update_assist_ratio();
+      world.poll(self_);
+    }
+    world.poll(self_);
+    // An assisting thread may be about to publish more.
+    if (collector_.assists_active_.load_acquire() == 0 && !mark_pool.has_full()) return;
+    __builtin_ia32_pause();
+  }
+}
+
+bool Cycle::try_to_finish(bool insist) {
+  stop();
+  const bool signals = collector_.options_.stop_signal != 0;
+  world.for_each_thread([&](Thread& thread) {
+    flush_overwritten(thread.overwritten);
+    if (signals && thread.interrupted && !thread.of_runtime) scan_stack(thread);
+  });
+  if (insist) {
+    while (marker_.drain(kLastStopBytes)) {
+    }
+    return true;
+  }
+  return !marker_.drain(kLastStopBytes);
+}
+
+// World stopped, nothing grey.
+void Cycle::end_marking() {
+  while (mark_pool.overflowed.load_relaxed()) {
+    mark_pool.overflowed.store_relaxed(false);
+    marker_.rescan_heap();
+  }
+  marker_.publish();
+  if (collector_.options_.verify) verify_marks();
+
+  record_.mark_ns = stop_start_ns_ - mark_start_ns_;
+  record_.heap_end = alloc::heap.heap_live.load_relaxed();
+  world.for_each_thread([](Thread& thread) {
+    if (thread.interrupted) {
+      thread.cache.flush_interrupted();
+    } else {
+      thread.cache.flush();
+    }
+  });
+  alloc::heap.allocate_black.store_relaxed(false);
+  detail::marking.store_relaxed(false);
+  alloc::heap.flip_sweepgen();
+
+  // Marked by markers, and born marked: in runs that were there at the start, and in what was
+  // handed out since, less what the flush took back of both.
+  const std::size_t live = alloc::heap.heap_live.load_relaxed();
+  record_.marked = mark_pool.bytes_marked.load_relaxed() + black_bytes_ + live;
+  record_.marked -= std::min(record_.marked, record_.heap_start);
+  record_.scanned = mark_pool.bytes_scanned.load_relaxed();
+  record_.assisted = collector_.assisted_bytes_.load_relaxed();
+  record_.assist_ns = collector_.assist_ns_.load_relaxed();
+  const std::size_t allocated =
+      record_.heap_end > record_.heap_start ? record_.heap_end - record_.heap_start : 0;
+  const std::size_t traced = mark_pool.bytes_marked.load_relaxed();
+  alloc::heap.heap_live.store_relaxed(record_.marked);
+  collector_.last_marked_.store_relaxed(record_.marked);
+  collector_.last_roots_.store_relaxed(record_.stack_bytes + record_.root_bytes);
+  collector_.runway_.store_relaxed(mark_runway(allocated, traced, record_.marked));
+  collector_.update_goal();
+  record_.next_goal = collector_.goal();
+  counters.objects_marked.fetch_add_relaxed(mark_pool.objects_marked.load_relaxed());
+  counters.bytes_marked.fetch_add_relaxed(traced);
+  counters.bytes_scanned.fetch_add_relaxed(record_.scanned);
+}
+
+void Cycle::sweep() {
+  const std::int64_t start = now_ns();
+  while (alloc::heap.sweep_one()) world.poll(self_);
+  counters.sweep_ns.fetch_add_relaxed(
+      static_cast<std::uint64_t>(now_ns() - start + record_.sweep_ns));
+  mark_pool.trim();
+  phase(Phase::swept);
+}
+
+}  // namespace gort::gc

@@ -1,0 +1,101 @@
+#pragma once
+
+// One mark-sweep cycle, from beginning to end:
+//
+//     finish the sweep of the last cycle          world running
+//     first stop   the runs of all caches turn black, barrier on, stacks are scanned
+//     mark         roots, then whatever is grey   world running; allocating threads help
+//     last stop    what barriers recorded, stacks of interrupted threads once more; if little is
+//                  left it is marked, else the world goes on and so does marking, a few times;
+//                  then caches are flushed, barrier off, sweepgen += 2: all is unswept
+//     sweep        in the background and on demand
+//
+// Termination. With the world stopped, every thread but this one is parked outside the runtime. A
+// grey object is in the pool, in this thread's marker, in an assisting thread's marker, or is yet
+// to be found in a barrier buffer or on the stack of an interrupted thread. Assisting threads do
+// not park before they have published; buffers and stacks are emptied into this thread's marker.
+// So when that and the pool are empty and nothing was dropped (MarkPool::overflowed), nothing is
+// grey; and as every object reachable at the first stop was marked or is reached from a grey one
+// (barrier.h), all of them are black.
+//
+// Nothing is swept, and no span is freed, between the first and the last stop: all spans have been
+// swept before, and they become unswept at the last.
+
+#include <cstddef>
+#include <cstdint>
+
+#include <gort/gc/marker.h>
+#include <gort/gc/world.h>
+
+namespace gort::gc {
+
+class Collector;
+
+enum class CycleReason : std::uint8_t { heap_goal, forced, emergency, every_nth };
+
+/// Moments of a cycle, in this order; the world runs at each.
+enum class Phase : std::uint8_t {
+  sweep_finished,    ///< of the cycle before
+  marking_started,   ///< barrier on, nothing marked yet but from stacks
+  drained,           ///< nothing is grey that this thread knows of; may be reached several times
+  marking_finished,  ///< barrier off, everything is unswept
+  swept,
+};
+
+/// What one cycle did. Times in nanoseconds, sizes in bytes.
+struct CycleRecord {
+  std::uint64_t number = 0;  ///< 1 for the first
+  CycleReason reason = CycleReason::heap_goal;
+  std::int64_t start_ns = 0;         ///< monotonic
+  std::int64_t end_wall_ns = 0;      ///< calendar time when marking had ended
+  std::int64_t sweep_ns = 0;         ///< finishing the sweep before
+  std::int64_t first_stop_ns = 0;    ///< from the wish to stop to the world's going on
+  std::int64_t mark_ns = 0;          ///< between the first and the last stop
+  std::int64_t last_stop_ns = 0;     ///< the stop that ended marking
+  std::int64_t longest_stop_ns = 0;  ///< of all stops
+  std::int64_t stops_ns = 0;         ///< all stops together
+  std::uint32_t stops = 0;           ///< 2, or more if marking was not over when it seemed so
+  std::size_t heap_start = 0;        ///< heap_live at the first stop
+  std::size_t heap_end = 0;          ///< heap_live at the last stop
+  std::size_t marked = 0;            ///< live bytes, with what was allocated during marking
+  std::size_t scanned = 0;           ///< bytes looked at for references
+  std::size_t assisted = 0;          ///< bytes that allocating threads scanned
+  std::int64_t assist_ns = 0;        ///< time of allocating threads that helped
+  std::size_t goal = 0;              ///< goal that this cycle kept to
+  std::size_t next_goal = 0;
+  std::size_t stack_bytes = 0;  ///< stack scanned
+  std::size_t root_bytes = 0;   ///< root slots scanned
+};
+
+class Cycle {
+ public:
+  /// `self`: the calling thread, in the runtime, its stack recorded.
+  Cycle(Collector& owner, Thread& self, CycleReason reason);
+  void finish_sweep();
+  void mark();
+  void sweep();
+  const CycleRecord& record() const { return record_; }
+
+ private:
+  void phase(Phase reached);
+  void begin_marking();
+  void mark_roots();
+  void drain();
+  /// Stops the world; true, with the world stopped, if nothing is grey.
+  bool try_to_finish(bool insist);
+  void end_marking();
+  void scan_stack(const Thread& thread);
+  void update_assist_ratio();
+  void stop();
+  void resume();
+
+  Collector& collector_;
+  Thread& self_;
+  Marker marker_;
+  CycleRecord record_;
+  std::int64_t stop_start_ns_ = 0;
+  std::int64_t mark_start_ns_ = 0;
+  std::size_t black_bytes_ = 0;  // unused slots of runs that turned black
+};
+
+}  // namespace gort::gc

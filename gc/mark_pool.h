@@ -1,0 +1,73 @@
+#pragma once
+
+// Grey objects that markers share, in blocks. A marker works on a block of its own and comes here
+// when that is full or empty (Go's gcWork and its work queues; Ossia et al., "A parallel,
+// incremental and concurrent GC for servers", PLDI 2002, call it work packets).
+//
+//     full     blocks with grey objects, nobody's
+//     empty    blocks kept for reuse
+// A block is in one of the two lists or belongs to one marker.
+//
+// If there is no memory for another block, grey objects are dropped and `overflowed` remembers it:
+// the cycle then ends with walks over all marked objects that look for white children (collector
+// cycle, rescan). Slow, but it needs no memory and always ends.
+//
+// Guard: the lock (rank mark_pool). The numbers are atomics, so that one can look without it.
+
+#include <cstddef>
+#include <cstdint>
+
+#include <gort/alloc/span.h>
+#include <gort/base/atomic.h>
+#include <gort/base/lock.h>
+#include <gort/gc/barrier.h>
+
+namespace gort::gc {
+
+/// A marked object whose references have not been looked at, or the rest of a large one.
+struct Grey {
+  std::uintptr_t start = 0;  ///< an object's first byte; in a large object also a later element's
+  const alloc::Span* span = nullptr;
+};
+
+struct GreyBlock {
+  static constexpr std::size_t kCapacity = 254;
+  GreyBlock* next = nullptr;
+  std::size_t count = 0;
+  Grey entries[kCapacity];
+};
+
+class MarkPool {
+ public:
+  /// An empty block, or null if there is no memory.
+  GreyBlock* take_empty();
+  void put_empty(GreyBlock* block);
+  /// A block with grey objects, or null if there is none.
+  GreyBlock* take_full();
+  void put_full(GreyBlock* block);
+  bool has_full() const { return full_count_.load_relaxed() != 0; }
+
+  /// Frees the blocks kept for reuse, all but a few.
+  void trim();
+
+  /// Grey objects were dropped.
+  Atomic<bool> overflowed{false};
+  // What markers have done in this cycle; they add to it now and then.
+  Atomic<std::size_t> objects_marked{0};
+  Atomic<std::size_t> bytes_marked{0};
+  Atomic<std::size_t> bytes_scanned{0};
+
+ private:
+  Lock lock_{LockRank::mark_pool};
+  GreyBlock* full_ GORT_GUARDED_BY(lock_) = nullptr;
+  GreyBlock* empty_ GORT_GUARDED_BY(lock_) = nullptr;
+  Atomic<std::size_t> full_count_{0};
+};
+
+extern MarkPool mark_pool;
+
+/// Marks everything that the buffer holds and empties it. The buffer's thread in a runtime region,
+/// or world stopped.
+void flush_overwritten(BarrierBuffer& buffer) noexcept;
+
+}  // namespace gort::gc

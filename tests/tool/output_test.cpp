@@ -1,0 +1,74 @@
+#include <catch2/catch.hpp>
+
+#include <filesystem>
+
+#include <unistd.h>
+
+#include <gort/tests/tool/run_gortstat.h>
+#include <gort/tools/gortstat/error.h>
+#include <gort/tools/gortstat/output.h>
+
+using namespace gort::tool;
+using gort_test::contents;
+using gort_test::ScratchDirectory;
+namespace fs = std::filesystem;
+
+TEST_CASE("a file is replaced as a whole and keeps its mode", "[tool][output]") {
+  const ScratchDirectory scratch;
+  const std::string path = scratch.file("out", "old and longer");
+  fs::permissions(path, fs::perms::owner_read | fs::perms::owner_write | fs::perms::others_read);
+  const auto mode = fs::status(path).permissions();
+  // Another name for the old contents: a file that is written in place would change it too.
+  fs::create_hard_link(path, scratch / "other");
+  write_file(path, "new");
+  CHECK(contents(path) == "new");
+  CHECK(contents(scratch / "other") == "old and longer");
+  CHECK(fs::status(path).permissions() == mode);
+  CHECK(scratch.file_count() == 2);
+}
+
+TEST_CASE("symbolic links are followed, also to a file that is not there yet", "[tool][output]") {
+  const ScratchDirectory scratch;
+  fs::create_symlink("second", scratch / "first");
+  fs::create_symlink(scratch / "target", scratch / "second");
+  for (const char* text : {"one", "two"}) {
+    write_file(scratch / "first", text);
+    CHECK(contents(scratch / "target") == text);
+  }
+  CHECK(fs::is_symlink(scratch / "first"));
+  CHECK(fs::is_symlink(scratch / "second"));
+  CHECK(scratch.file_count() == 3);
+}
+
+TEST_CASE("links that lead nowhere end", "[tool][output]") {
+  const ScratchDirectory scratch;
+  fs::create_symlink(scratch / "b", scratch / "a");
+  fs::create_symlink(scratch / "a", scratch / "b");
+  write_file(scratch / "a", "text");
+  CHECK(scratch.file_count() == 2);
+}
+
+TEST_CASE("what cannot be written leaves nothing behind", "[tool][output]") {
+  const ScratchDirectory scratch;
+  CHECK_THROWS_AS(write_file(scratch / "no/where", "x"), Failure);
+  CHECK_THROWS_AS(write_file("/dev/full", "x"), Failure);
+  CHECK_THROWS_AS(write_file(scratch / ".", "x"), Failure);
+  CHECK(scratch.file_count() == 0);
+}
+
+TEST_CASE("a bad output path is known before the work", "[tool][output]") {
+  const ScratchDirectory scratch;
+  const std::string input = scratch.file("in", "x");
+  CHECK_THROWS_AS(check_output_path(scratch / ".", input), Failure);
+  CHECK_THROWS_AS(check_output_path(scratch / "no/where", input), Failure);
+  CHECK_THROWS_AS(check_output_path(input, input), Failure);
+  fs::create_symlink(input, scratch / "link");
+  CHECK_THROWS_AS(check_output_path(scratch / "link", input), Failure);
+  CHECK_NOTHROW(check_output_path(scratch / "new", input));
+  CHECK_NOTHROW(check_output_path("/dev/null", input));
+  CHECK_NOTHROW(check_output_path(scratch / "new", "-"));
+  if (::geteuid() == 0) return;  // who may write everywhere
+  fs::permissions(scratch / ".", fs::perms::owner_read | fs::perms::owner_exec);
+  CHECK_THROWS_AS(check_output_path(scratch / "new", input), Failure);
+  fs::permissions(scratch / ".", fs::perms::owner_all);
+}
