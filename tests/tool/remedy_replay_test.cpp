@@ -106,15 +106,37 @@ TEST_CASE("remake keeps the entries in a map as small as a new one", "[tool][rem
   CHECK(remake.cost_ns > 0);
 }
 
-TEST_CASE("a remade map has every entry, with key and value", "[tool][remedy]") {
+TEST_CASE("shrink keeps the entries in the smallest array", "[tool][remedy]") {
+  const Report report = remedies_of(shrunken(), {Remedy::shrink});
+  const RemedyResult& shrink = report.remedies[0];
+  check_identity(shrink);
+  REQUIRE(shrink.after.map);
+  CHECK(shrink.after.map->count == kKept);
+  CHECK(shrink.after.map->buckets == 16);
+  CHECK(shrink.after.map->tombstones == 0);
+  CHECK(shrink.after.ledger[Place::live] == shrink.before.ledger[Place::live]);
+  CHECK(brought_back(shrink.before.ledger, shrink.after.ledger).freed ==
+        static_cast<std::int64_t>(shrink.before.map->bytes - shrink.after.map->bytes));
+}
+
+TEST_CASE("a map that is as small as its entries allow has nothing to shrink", "[tool][remedy]") {
+  const Report report = remedies_of("set a 64\nset b 64\n", {Remedy::shrink});
+  const RemedyResult& shrink = report.remedies[0];
+  CHECK(shrink.after.map->bytes == shrink.before.map->bytes);
+  CHECK(shrink.allocated == 0);
+}
+
+TEST_CASE("a remade or shrunken map has every entry, with key and value", "[tool][remedy]") {
   // If the copies lost a key or a value, the collection would free it and the gets would miss.
   MapTrace trace;
   parse_map_trace("t.trace", shrunken() + "gc\nmark x\n", trace);
   Report remade;
   remade.seed = 3;
-  replay_remedies(trace, {Remedy::none, Remedy::remake}, remade);
-  CHECK(remade.remedies[1].after.ledger[Place::live] ==
-        remade.remedies[0].after.ledger[Place::live]);
+  replay_remedies(trace, {Remedy::none, Remedy::remake, Remedy::shrink}, remade);
+  for (const std::size_t i : {1U, 2U}) {
+    CHECK(remade.remedies[i].after.ledger[Place::live] ==
+          remade.remedies[0].after.ledger[Place::live]);
+  }
 }
 
 TEST_CASE("nil frees the map and everything in it", "[tool][remedy]") {
@@ -128,12 +150,12 @@ TEST_CASE("nil frees the map and everything in it", "[tool][remedy]") {
 }
 
 TEST_CASE("each remedy begins from the same map", "[tool][remedy]") {
-  const Report report =
-      remedies_of(shrunken(), {Remedy::none, Remedy::clear, Remedy::remake, Remedy::nil});
+  const Report report = remedies_of(
+      shrunken(), {Remedy::none, Remedy::clear, Remedy::remake, Remedy::shrink, Remedy::nil});
   CHECK(report.remedy_line == 0);
-  REQUIRE(report.remedies.size() == 4);
+  REQUIRE(report.remedies.size() == 5);
   const RemedyResult& none = report.remedies[0];
-  for (std::size_t i = 1; i < 4; ++i) {
+  for (std::size_t i = 1; i < 5; ++i) {
     const Step& before = report.remedies[i].before;
     CHECK(before.map->bytes == none.after.map->bytes);
     CHECK(before.ledger[Place::live] == none.after.ledger[Place::live]);

@@ -56,6 +56,7 @@ Report report_with_remedies() {
     r.collect_ns = 2'000'000;
     r.release_ns = 3'000;
     r.allocated = 4096;
+    if (remedy == Remedy::remake) r.after.map->bytes = 1024;
     report.remedies.push_back(r);
   }
   return report;
@@ -124,7 +125,7 @@ TEST_CASE("the remedies' table has cost and state afterwards", "[tool][text_repo
   CHECK_THAT(text, Contains("\nnone             -          -          -   4.0 KiB         -    "
                             "2.0 ms    3.0 us\n"));
   CHECK_THAT(unwrapped(text),
-             Contains("To keep the entries, remake the map: 2.6 KiB instead of 2.6 KiB, for "
+             Contains("To keep the entries, remake the map: 1.0 KiB instead of 2.6 KiB, for "
                       "1.5 us"));
   CHECK_THAT(text, !Contains("--remedy all"));
 }

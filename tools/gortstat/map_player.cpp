@@ -9,6 +9,7 @@
 #include <gort/base/os.h>
 #include <gort/gc/allocate.h>
 #include <gort/hashmap/inspect.h>
+#include <gort/hashmap/policies.h>
 #include <gort/runtime/ledger.h>
 #include <gort/runtime/mem_stats.h>
 #include <gort/runtime/runtime.h>
@@ -150,6 +151,11 @@ void MapPlayer::remake() {
   Root<TraceMap> fresh = new_map(map_->size());
   for (const auto& [key, value] : *map_) fresh->insert_or_assign(key, value);
   map_ = *fresh;
+  removed();
+}
+
+void MapPlayer::shrink() {
+  shrink_to_fit(map_.get());
   removed();
 }
 

@@ -54,6 +54,8 @@ class MapPlayer {
   void clear();
   /// m = a new map with the entries of the old one: make(len(m)), then a loop over the old map.
   void remake();
+  /// shrink_to_fit(m): the same map, rebuilt; every copy of the variable sees it.
+  void shrink();
 
   bool has_map() const { return map_.get() != nullptr; }
   const OperationCounts& counts() const { return counts_; }

@@ -43,6 +43,9 @@ void apply(Remedy remedy, MapPlayer& player) {
     case Remedy::remake:
       player.remake();
       break;
+    case Remedy::shrink:
+      player.shrink();
+      break;
     case Remedy::nil:
       player.drop();
       break;

@@ -6,8 +6,8 @@
 // A remedy is applied at the end of the trace. If the map is nil there, it is applied in place of
 // the `drop` that made it so, and what follows in the trace is left out.
 //
-//     none               trace                 [before]          gc  release  [after]
-//     clear/remake/nil   trace  gc  release    [before]  remedy  gc  release  [after]
+//     none      trace                 [before]          gc  release  [after]
+//     others    trace  gc  release    [before]  remedy  gc  release  [after]
 
 #include <vector>
 

@@ -1,3 +1,4 @@
+#include <array>
 #include <cstdint>
 #include <limits>
 #include <memory>
@@ -28,18 +29,16 @@ struct ReplayArguments {
   std::string output = "-";
 };
 
-// None of them, or the one asked for after what it is measured against.
+constexpr std::array kRemedies = {Remedy::clear, Remedy::remake, Remedy::shrink, Remedy::nil};
+
+// None of them, or those asked for after what they are measured against.
 std::vector<Remedy> remedies_of(const std::string& name) {
   if (name == "none") return {};
-  if (name == "clear") return {Remedy::none, Remedy::clear};
-  if (name == "remake") return {Remedy::none, Remedy::remake};
-  if (name == "nil") return {Remedy::none, Remedy::nil};
-  if (name == "shrink") {
-    throw UsageError(
-        "--remedy shrink: maps cannot shrink in place in this version; --remedy remake shows what "
-        "a copy into a smaller map brings back");
+  std::vector<Remedy> out = {Remedy::none};
+  for (const Remedy remedy : kRemedies) {
+    if (name == "all" || name == remedy_name(remedy)) out.push_back(remedy);
   }
-  return {Remedy::none, Remedy::clear, Remedy::remake, Remedy::nil};
+  return out;
 }
 
 Marks marks_of(const std::string& name) {
@@ -111,8 +110,8 @@ Command add_replay_command(CLI::App& main) {
       "\n"
       "Remedies, each applied at the end of the trace in a heap of its own:\n"
       "  clear   remove all entries        remake  copy the entries into a new map\n"
-      "  nil     drop the map              all     these three, in one table\n"
-      "  shrink  not in this version: maps cannot shrink in place yet\n"
+      "  nil     drop the map              shrink  rebuild the map, as small as can be\n"
+      "  all     these four, in one table\n"
       "\n"
       "A trace has one operation a line: make HINT, set KEY [BYTES], del KEY, get KEY, clear,\n"
       "drop, gc, release, mark LABEL. # starts a comment. See docs/formats.md.\n"

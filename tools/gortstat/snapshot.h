@@ -94,10 +94,11 @@ enum class Remedy : std::uint8_t {
   none,    ///< a collection and a release, the map untouched: what the others are measured against
   clear,   ///< remove all entries
   remake,  ///< copy the entries into a new map and drop the old one
+  shrink,  ///< rebuild the map in place, as small as its entries allow
   nil,     ///< drop the map
 };
 constexpr std::string_view remedy_name(Remedy remedy) {
-  constexpr std::array<std::string_view, 4> kNames = {"none", "clear", "remake", "nil"};
+  constexpr std::array<std::string_view, 5> kNames = {"none", "clear", "remake", "shrink", "nil"};
   return kNames[static_cast<std::size_t>(remedy)];
 }
 

@@ -19,6 +19,9 @@ constexpr std::string_view remedy_meaning(Remedy remedy) {
     case Remedy::remake:
       return "a new map made for the entries there are, the entries copied, the old map dropped: "
              "the entries stay";
+    case Remedy::shrink:
+      return "shrink_to_fit(m): the same map, rebuilt in the smallest array for its entries; every "
+             "copy of the variable sees it";
     case Remedy::nil:
       return "m = nil: the entries go, and the map with them";
   }

@@ -259,6 +259,24 @@ void add_resident(std::string& out, const Report& report, const std::vector<Step
   out += '\n';
 }
 
+// What brings memory back and keeps the entries: of shrink and remake the one that leaves less.
+std::string keeping_text(const std::vector<RemedyResult>& remedies) {
+  const RemedyResult* best = nullptr;
+  for (const RemedyResult& r : remedies) {
+    const bool keeps = r.remedy == Remedy::shrink || r.remedy == Remedy::remake;
+    if (!keeps || !r.before.map || !r.after.map || r.after.map->count == 0) continue;
+    if (r.after.map->bytes >= r.before.map->bytes) continue;
+    if (best == nullptr || r.after.map->bytes < best->after.map->bytes) best = &r;
+  }
+  if (best == nullptr) return {};
+  return fmt::format(
+      " To keep the entries, {} the map: {} instead of {}, for {} of work with {} beside the old "
+      "map.",
+      remedy_name(best->remedy), human_bytes(best->after.map->bytes),
+      human_bytes(best->before.map->bytes), human_duration(best->cost_ns),
+      human_bytes(best->allocated));
+}
+
 // The question the tool is there for, answered with the run's own figures.
 void add_answer(std::string& out, const Report& report, const TextLayout& layout) {
   const auto last = std::find_if(report.steps.rbegin(), report.steps.rend(),
@@ -284,14 +302,7 @@ void add_answer(std::string& out, const Report& report, const TextLayout& layout
       0) {
     text += " After the drop, a collection freed everything, and the release gave it back.";
   }
-  for (const RemedyResult& r : report.remedies) {
-    if (r.remedy != Remedy::remake || !r.after.map || r.after.map->count == 0) continue;
-    text += fmt::format(
-        " To keep the entries, remake the map: {} instead of {}, for {} of work with {} beside the "
-        "old map.",
-        human_bytes(r.after.map->bytes), human_bytes(r.before.map->bytes),
-        human_duration(r.cost_ns), human_bytes(r.allocated));
-  }
+  text += keeping_text(report.remedies);
   if (report.remedies.empty()) {
     text += " What else would bring it back, and at what cost: --remedy all.";
   }
