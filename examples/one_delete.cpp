@@ -3,6 +3,8 @@
 //
 // docs/delete.md explains the output.
 
+#include <thread>
+
 #include <fmt/format.h>
 
 #include <gort/gort.h>
@@ -36,11 +38,13 @@ class Journey {
   int number_ = 0;
 };
 
-/// Allocates until a collection has run. Other than collect() it leaves the sweeping to later.
+/// Allocates something that brings a collection about, and waits until its marking has ended. Other
+/// than collect() this leaves the sweeping to later.
 void let_a_collection_happen() {
   const std::int64_t percent = gort::set_gc_percent(0);
   const std::uint32_t cycles = gort::mem_stats().NumGC;
-  while (gort::mem_stats().NumGC == cycles) gort::make_array<char>(100'000);
+  const gort::Root<char> array = gort::make_array<char>(100'000);
+  while (gort::mem_stats().NumGC == cycles) std::this_thread::yield();
   gort::set_gc_percent(percent);
 }
 
@@ -49,6 +53,7 @@ void let_a_collection_happen() {
 int main() {
   // Stacks are not scanned here: the plain pointer to the value below would keep its bucket alive.
   gort::Options options = gort::Options::from_environment();
+  options.background_sweep = false;  // or it might be over before we have looked
   options.conservative_stacks = false;
   gort::start(options);
 
