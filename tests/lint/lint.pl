@@ -151,7 +151,9 @@ my @words = (
    sub { $_[0] eq 'base/atomic.h' || $_[0] =~ m{^bench/peers/} }],
   [qr/\bstd::(?:\w+_)?mutex\b|\bstd::condition_variable|\bpthread_(?:mutex|rwlock|cond|spin)\w*/,
    'locks come from base/lock.h',
-   sub { !$runtime_room{room_of($_[0])} || $_[0] =~ m{^base/lock\w*\.(?:h|cpp)$} }],
+   # waiting_lock.h: locks of the program, held while it allocates, so they can have no rank
+   sub { !$runtime_room{room_of($_[0])} ||
+         $_[0] =~ m{^(?:base/lock\w*\.(?:h|cpp)|hashmap/waiting_lock\.h)$} }],
   [qr/$free_call\b(?:mmap|munmap|mremap|madvise|mprotect)\s*\(/,
    'the operating system is reached through base/os.h',
    sub { room_of($_[0]) =~ /^(?:tests|bench|examples)$/ || $_[0] =~ m{^base/os\w*\.cpp$} }],

@@ -47,6 +47,8 @@ my %tree = (
   own_words => {
     'base/atomic.h'     => "x.load(std::memory_order_acquire);\n",
     'base/lock.h'       => "pthread_mutex_t m;\n",
+    'hashmap/waiting_lock.h' => "std::shared_mutex m;\n",
+    'hashmap/lock.h'    => "std::shared_mutex m; //!\n",
     'base/os_linux.cpp' => "void* p = ::mmap(nullptr);\n",
     'base/metadata.cpp' => "std::malloc(3);\n",
     'base/x.cpp'        => "#include \"x.h\" //!\n// #include \"x.h\"\n#include <new>\n"
