@@ -130,6 +130,25 @@ TEST_CASE("the remedies' table has cost and state afterwards", "[tool][text_repo
   CHECK_THAT(text, !Contains("--remedy all"));
 }
 
+TEST_CASE("a reason is explained once, if it holds a noticeable part", "[tool][text_report]") {
+  Report report = gort_test::sample_report();
+  Ledger& ledger = report.steps[0].ledger;
+  ledger.add(Reason::spare_overflow, 8);  // too little to explain, beside 640 bytes of map_dead
+  ledger[Place::reserved] -= 8;
+  report.steps[1].ledger.add(Reason::dead_cells, 512);
+  report.steps[1].ledger[Place::reserved] -= 512;
+  const std::string text = text_report(report, Marks::all, {.width = 120, .colour = false});
+  const auto explained = [&](std::string_view name) {
+    std::size_t count = 0;
+    const std::string line = fmt::format("\n   {:<16}  ", name);
+    for (std::size_t at = 0; (at = text.find(line, at)) != std::string::npos; ++at) ++count;
+    return count;
+  };
+  CHECK(explained("dead_cells") == 1);
+  CHECK(explained("scavenger_goal") == 1);
+  CHECK(explained("spare_overflow") == 0);
+}
+
 TEST_CASE("no line is wider than asked for", "[tool][text_report]") {
   for (const std::size_t width : {80U, 90U, 100U, 120U}) {
     std::istringstream lines(text_report(report_with_remedies(), Marks::all, {.width = width}));

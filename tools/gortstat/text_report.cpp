@@ -193,7 +193,7 @@ void add_ledger(std::string& out, const Step* before, const Step& now, const Tex
 }
 
 // Explains each reason once, where it first matters: where it holds a noticeable part of what can
-// be resident.
+// be resident, or of what the map holds without entries.
 void add_new_reasons(std::string& out, const Ledger& ledger, std::set<std::size_t>& explained,
                      const TextLayout& layout) {
   const Style style(layout.colour);
@@ -201,7 +201,10 @@ void add_new_reasons(std::string& out, const Ledger& ledger, std::set<std::size_
   constexpr std::size_t kReasonName = 16;
   constexpr std::size_t kText = kIndent + kReasonName + 2;
   for (std::size_t i = 0; i < kReasonCount; ++i) {
-    if (ledger.why[i] == 0 || ledger.why[i] < resident_at_most(ledger) / 100) continue;
+    const bool of_map = kReasons[i].place == Place::map_dead;
+    const std::size_t noticeable =
+        of_map ? ledger[Place::map_dead] / 20 : resident_at_most(ledger) / 100;
+    if (ledger.why[i] == 0 || ledger.why[i] < noticeable) continue;
     if (!explained.insert(i).second) continue;
     bool first = true;
     for (const std::string& what :
