@@ -1,0 +1,236 @@
+#include <catch2/catch.hpp>
+
+#include <chrono>
+#include <regex>
+#include <thread>
+#include <vector>
+
+#include <gort/alloc/heap.h>
+#include <gort/alloc/scavenger.h>
+#include <gort/base/counters.h>
+#include <gort/gort.h>
+#include <gort/runtime/scavtrace.h>
+#include <gort/tests/support/child.h>
+#include <gort/tests/support/smaps.h>
+
+// The scavenger behind the front door: what a program sees of it.
+
+using namespace gort;
+using namespace std::chrono_literals;
+
+namespace {
+
+struct Runtime {
+  explicit Runtime(Options options = {}) {
+    options.conservative_stacks = false;
+    start(options);
+  }
+  ~Runtime() { shutdown(); }
+};
+
+struct Node {
+  Ref<Node> next;
+  char payload[1000];
+  GORT_FIELDS(Node, next);
+};
+
+// A list of about `bytes`, all of it written to.
+void build(Root<Node>& list, std::size_t bytes) {
+  for (std::size_t done = 0; done < bytes; done += sizeof(Node)) {
+    Node* node = make<Node>();
+    std::memset(node->payload, 1, sizeof node->payload);
+    node->next = list.get();
+    list = node;
+  }
+}
+
+template <class F>
+bool eventually(F&& f) {
+  const auto end = std::chrono::steady_clock::now() + 60s;
+  while (!f()) {
+    if (std::chrono::steady_clock::now() > end) return false;
+    std::this_thread::sleep_for(5ms);
+  }
+  return true;
+}
+
+long long resident_arenas() {
+  const std::size_t limit = alloc::window.arena_limit.load_relaxed();
+  return gort_test::resident_in_smaps(alloc::window.base, alloc::place_address(limit));
+}
+
+// What the ledger says is resident of the arenas.
+std::size_t resident_places(const Ledger& l) {
+  return l[Place::live] + l[Place::map_live] + l[Place::map_dead] + l[Place::awaiting_sweep] +
+         l[Place::span_free] + l[Place::span_waste] + l[Place::page_free];
+}
+
+}  // namespace
+
+TEST_CASE("a dropped heap falls in the background, without allocation", "[runtime][scavenger]") {
+  Runtime runtime;
+  Root<Node> keep;
+  build(keep, 10_MiB);
+  {
+    Root<Node> dropped;
+    build(dropped, 150_MiB);
+    collect();
+    collect();  // the scavenger has no goal before the second cycle
+  }
+  collect();
+  // From here on nobody allocates.
+  REQUIRE(eventually([] { return alloc::scavenger.figures().resting; }));
+  const Ledger after = ledger();
+  CHECK(after[Reason::scavenger_pace] < 100_KiB);
+  CHECK(after[Place::page_free] < 30_MiB);
+  CHECK(after[Place::returned] > 120_MiB);
+  CHECK(static_cast<double>(resident_arenas()) ==
+        Approx(static_cast<double>(resident_places(after))).epsilon(0.04));
+}
+
+TEST_CASE("the ledger says why idle pages are still there", "[runtime][scavenger][ledger]") {
+  Options options;
+  options.gc_percent = -1;
+  Runtime runtime(options);
+  {
+    Root<Node> dropped;
+    build(dropped, 40_MiB);
+  }
+  collect();
+  // One cycle, no goal yet: all of it is retained.
+  const Ledger retained = ledger();
+  CHECK(retained[Place::page_free] > 30_MiB);
+  CHECK(retained[Reason::scavenger_pace] == 0);
+  CHECK(retained[Reason::scavenger_goal] == retained[Place::page_free]);
+  // A limit that nothing can meet: all of it is on its way, or gone.
+  set_memory_limit(0);
+  const Ledger on_its_way = ledger();
+  CHECK(on_its_way[Reason::scavenger_goal] == 0);
+  CHECK(on_its_way[Reason::scavenger_pace] == on_its_way[Place::page_free]);
+  REQUIRE(eventually([] { return alloc::scavenger.figures().resting; }));
+  CHECK(ledger()[Place::page_free] == 0);
+}
+
+TEST_CASE("a memory limit brings resident memory below it, in the background",
+          "[runtime][scavenger]") {
+  Options options;
+  options.gc_percent = -1;
+  Runtime runtime(options);
+  Root<Node> keep;
+  build(keep, 20_MiB);
+  {
+    Root<Node> dropped;
+    build(dropped, 100_MiB);
+  }
+  collect();  // with the collector off and one cycle there is no other goal
+  CHECK(alloc::scavenger.goal() == alloc::kNoGoal);
+  CHECK(ledger()[Place::page_free] > 80_MiB);
+  set_memory_limit(64_MiB);
+  REQUIRE(eventually([] {
+    const Ledger l = ledger();
+    return resident_places(l) + l[Place::metadata] <= 64_MiB * 95 / 100 + 64_KiB;
+  }));
+  CHECK(ledger()[Place::page_free] > 20_MiB);  // and not much further
+}
+
+TEST_CASE("release_os_memory gives everything back while others allocate",
+          "[runtime][scavenger][threads]") {
+  Runtime runtime;
+  {
+    Root<Node> dropped;
+    build(dropped, 100_MiB);
+  }
+  std::atomic<bool> stop{false};
+  std::atomic<std::size_t> lists{0};
+  std::thread other([&] {
+    AttachThread attach;
+    while (!stop) {
+      Root<Node> list;
+      build(list, 100'000);
+      ++lists;
+    }
+  });
+  const std::uint64_t before = counters.scavenged_bytes.load_relaxed();
+  release_os_memory();
+  CHECK(counters.scavenged_bytes.load_relaxed() - before > 20_MiB);  // some of it has gone already
+  for (int i = 0; i < 20; ++i) release_os_memory();
+  stop = true;
+  {
+    const Blocking blocking;
+    other.join();
+  }
+  release_os_memory();
+  const Ledger l = ledger();
+  CHECK(l[Place::page_free] == 0);
+  CHECK(static_cast<double>(resident_arenas()) <= static_cast<double>(resident_places(l)) * 1.04);
+  CHECK(lists > 0);
+}
+
+TEST_CASE("the ledger closes while the scavenger is at work", "[runtime][scavenger][ledger]") {
+  Runtime runtime;
+  {
+    Root<Node> dropped;
+    build(dropped, 64_MiB);
+  }
+  collect();
+  set_memory_limit(0);
+  // ledger() aborts if the places do not sum to what is mapped.
+  for (int i = 0; i < 200; ++i) {
+    const Ledger l = ledger();
+    const MemStats s = mem_stats();
+    REQUIRE(l.sum() == l.mapped);
+    REQUIRE(s.HeapSys == s.HeapInuse + s.HeapIdle);
+    REQUIRE(s.HeapIdle >= s.HeapReleased);
+  }
+}
+
+TEST_CASE("the background scavenger can be left out", "[runtime][scavenger]") {
+  Options options;
+  options.background_scavenger = false;
+  Runtime runtime(options);
+  {
+    Root<Node> dropped;
+    build(dropped, 20_MiB);
+  }
+  for (int i = 0; i < 3; ++i) collect();
+  set_memory_limit(0);
+  CHECK_FALSE(alloc::scavenger.figures().running);
+  const Ledger l = ledger();
+  CHECK(l[Place::page_free] > 10_MiB);
+  CHECK(l[Reason::scavenger_pace] == 0);
+}
+
+TEST_CASE("a scavtrace line has Go's shape", "[runtime][scavenger]") {
+  CHECK(scavtrace_line(3_MiB, 10_MiB, 5_MiB, 20_MiB, false) ==
+        "scav 3072 KiB work, 10240 KiB total, 25% util");
+  CHECK(scavtrace_line(1023, 1024, 0, 0, true) == "scav 0 KiB work, 1 KiB total, 0% util (forced)");
+}
+
+TEST_CASE("scavtrace=1 prints a line a cycle and one for each release", "[runtime][scavenger]") {
+  const auto result = gort_test::in_child([] {
+    ::setenv("GORT_DEBUG", "scavtrace=1", 1);
+    start();
+    {
+      Root<Node> dropped;
+      build(dropped, 3_MiB);
+    }
+    collect();
+    release_os_memory();
+    shutdown();
+  });
+  CHECK(result.exit_code == 0);
+  const std::regex line("scav [0-9]+ KiB work, [0-9]+ KiB total, [0-9]+% util( \\(forced\\))?\n");
+  std::size_t lines = 0;
+  std::size_t forced = 0;
+  std::size_t length = 0;
+  for (std::sregex_iterator i(result.errors.begin(), result.errors.end(), line), end; i != end;
+       ++i) {
+    ++lines;
+    forced += (*i)[1].matched;
+    length += static_cast<std::size_t>(i->length());
+  }
+  CAPTURE(result.errors);
+  CHECK(lines == 3);
+  CHECK(forced == 1);
+  CHECK(length == result.errors.size());  // nothing else is printed
+}
