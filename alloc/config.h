@@ -53,7 +53,19 @@ inline constexpr int kPoison = 0xdb;
 inline constexpr std::size_t kMaxUniformClasses = 184;
 
 // --- scavenger -----------------------------------------------------------------------------------
-/// Idle memory that stays resident for reuse, as a share of what was in use at the last collection.
+/// Idle memory that stays resident for reuse, as a share of what the next cycle is going to need.
 inline constexpr double kRetainShare = 0.10;
+/// With a memory limit, the scavenger keeps resident memory below this share of it.
+inline constexpr double kLimitShare = 0.95;
+/// Processor time that the background scavenger may use, as a share of all processors.
+inline constexpr double kScavengeShare = 0.01;
+/// It gives back so much at a time (or a whole huge page, if that is what is idle): this is how
+/// long others may have to wait for a page that is on its way.
+inline constexpr std::size_t kScavengePiece = std::size_t{64} << 10;
+/// release_os_memory() takes turns with the background scavenger, and lets a fork through, after so
+/// much.
+inline constexpr std::size_t kReleasePiece = std::size_t{64} << 20;
+/// The background scavenger works for so many nanoseconds before it pauses.
+inline constexpr std::int64_t kScavengeQuantum = 1'000'000;
 
 }  // namespace gort::alloc

@@ -5,6 +5,7 @@
 
 #include <gort/alloc/arena.h>
 #include <gort/alloc/collector_hooks.h>
+#include <gort/alloc/scavenger.h>
 #include <gort/base/counters.h>
 #include <gort/base/fatal.h>
 #include <gort/base/metadata.h>
@@ -52,6 +53,7 @@ void Heap::publish(Span* span) {
   span_count_.fetch_add_relaxed(1);
   counters.spans_allocated.fetch_add_relaxed(1);
   set_span(span->start, span->pages(), span);
+  scavenger.note_growth(pages.resident());
 }
 
 Span* Heap::allocate_small_span(SpanClass span_class) {
@@ -123,8 +125,11 @@ void Heap::free_span(Span* span) {
   const Pages count = span->pages();
   set_span(start, count, nullptr);
   metadata::release(span);
-  LockGuard guard(pages.lock);
-  pages.free(start, count);
+  {
+    LockGuard guard(pages.lock);
+    pages.free(start, count);
+  }
+  scavenger.note_free();
 }
 
 Span* Heap::take_span(SpanClass span_class) {
@@ -147,6 +152,7 @@ void Heap::flip_sweepgen() {
   for (std::size_t c = 0; c < limit; ++c) central_[c].flip();
   sweep_cursor_.store_relaxed(0);
   sweepgen_.store_relaxed(sweepgen() + 2);
+  in_use_at_flip_.store_relaxed(span_bytes());
 }
 
 void Heap::poison_dead(const Span& span) {
@@ -223,7 +229,7 @@ void Heap::remove_cache(ThreadCache& cache) {
   if (cache.next_cache != nullptr) cache.next_cache->previous_cache = cache.previous_cache;
 }
 
-std::size_t Heap::release_idle() { return pages.scavenge_all(); }
+std::size_t Heap::release_idle() { return scavenger.release_all(); }
 
 void Heap::free_everything() {
   while (sweep_one()) {

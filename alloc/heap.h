@@ -72,6 +72,8 @@ class Heap {
   std::uint64_t tiny_allocations() const { return retired_tiny_allocations_.load_relaxed(); }
   std::size_t span_bytes() const { return span_bytes_.load_relaxed(); }
   std::size_t span_count() const { return span_count_.load_relaxed(); }
+  /// span_bytes() when the sweep generation rose last: with everything dead still in place.
+  std::size_t in_use_at_flip() const { return in_use_at_flip_.load_relaxed(); }
 
   Atomic<std::size_t> heap_live{0};
   /// Markers run: what is allocated now is born marked (thread_cache.h, "black"). Written with the
@@ -93,7 +95,8 @@ class Heap {
     for (ThreadCache* c = caches_; c != nullptr; c = c->next_cache) f(*c);
   }
 
-  /// Calls `f(span)` for every span in the heap, by address. World stopped.
+  /// Calls `f(span)` for every span in the heap, by address. World stopped; takes pages.lock, but
+  /// not while it calls.
   template <class F>
   void for_each_span(F&& f);
 
@@ -122,6 +125,7 @@ class Heap {
   Atomic<std::uint64_t> retired_tiny_allocations_{0};
   Atomic<std::size_t> span_bytes_{0};
   Atomic<std::size_t> span_count_{0};
+  Atomic<std::size_t> in_use_at_flip_{0};
   Atomic<std::size_t> sweep_cursor_{0};  ///< classes below have nothing unswept
   ThreadCache* caches_ = nullptr;        ///< guard: pages.lock
 };
@@ -139,6 +143,7 @@ void Heap::for_each_span(F&& f) {
     while (page < arena->prepared) {
       Span* span = arena->span_of_page(page);
       if (span == nullptr) {
+        LockGuard guard(pages.lock);  // the scavenger goes on while the world is stopped
         page = bits::find_set(arena->used, kArenaPages, page + 1);
         continue;
       }

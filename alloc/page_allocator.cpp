@@ -111,6 +111,7 @@ void PageAllocator::free(std::uintptr_t start, Pages count) {
   put_back(first, count.count());
   used_.owner_add_relaxed(-count.bytes());
   idle_.owner_add_relaxed(count.bytes());
+  frees_.owner_add_relaxed(1);
   const std::size_t end = first + count.count();
   for (std::size_t chunk = first / kChunkPages; chunk * kChunkPages < end; ++chunk) {
     scavenger_index.insert(chunk);
@@ -187,6 +188,7 @@ void PageAllocator::flush(PageCache& cache) {
   summarize(first, PageCache::kBlockPages);
   lowest_free_ = std::min(lowest_free_, first);
   if (cache.idle_bytes() > 0) scavenger_index.insert(first / kChunkPages);
+  frees_.owner_add_relaxed(1);
   cache = PageCache();
 }
 

@@ -86,6 +86,10 @@ class PageAllocator {
   std::size_t returned() const { return returned_.load_relaxed(); }
   std::size_t idle() const { return idle_.load_relaxed(); }
   std::size_t used() const { return used_.load_relaxed(); }
+  /// What the system has given us memory for, about: pages in page caches may have none yet.
+  std::size_t resident() const { return used() + idle(); }
+  /// How often pages have become idle, or may have.
+  std::uint64_t frees() const { return frees_.load_relaxed(); }
   /// Idle bytes that lie in no page of the operating system that is idle and resident as a whole.
   std::size_t idle_too_small() const GORT_REQUIRES(lock);
 
@@ -127,6 +131,7 @@ class PageAllocator {
   Atomic<std::size_t> returned_{0};
   Atomic<std::size_t> idle_{0};
   Atomic<std::size_t> used_{0};
+  Atomic<std::uint64_t> frees_{0};
   Atomic<std::size_t> scavenging_{0};  ///< of idle_: taken out by a scavenger, used bits set
 };
 

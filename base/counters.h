@@ -36,7 +36,7 @@ namespace gort {
   X(mark_ns, "ns", "time spent marking, in total")                                          \
   X(sweep_ns, "ns", "time spent sweeping, in total")                                        \
   X(emergency_cycles, "cycles", "collections because the operating system refused memory")  \
-  X(stop_signals_repeated, "signals", "stop signals sent again because a thread went on")    \
+  X(stop_signals_repeated, "signals", "stop signals sent again because a thread went on")   \
   X(assist_bytes, "bytes", "bytes marked by allocating threads")                            \
   X(overwritten_recorded, "references", "references that the write barrier recorded")
 

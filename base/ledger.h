@@ -73,6 +73,8 @@ constexpr std::array<Place, kPlaceCount> all_places() {
     "allocation by that thread, or a collection (flushes the caches)")                             \
   X(scavenger_goal, page_free, "idle pages within what the scavenger retains for reuse",           \
     "release_os_memory(), or a lower goal")                                                        \
+  X(scavenger_pace, page_free, "idle pages above what the scavenger retains, on their way out",    \
+    "time (the scavenger uses 1 % of the processors), or release_os_memory()")                     \
   X(page_too_small, page_free, "idle pages smaller than, or not aligned to, a page of the system", \
     "the death of the neighbouring spans")
 

@@ -52,9 +52,12 @@ void let_a_collection_happen() {
 
 int main() {
   // Stacks are not scanned here: the plain pointer to the value below would keep its bucket alive.
+  // And nothing goes back to the system before it is asked for, so that every step can be shown.
   gort::Options options = gort::Options::from_environment();
   options.background_sweep = false;  // or it might be over before we have looked
   options.conservative_stacks = false;
+  options.background_scavenger = false;
+  options.background_sweep = false;
   gort::start(options);
 
   // Two maps of one bucket each; both buckets lie in one span.

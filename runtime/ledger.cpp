@@ -1,5 +1,8 @@
 #include <gort/runtime/ledger.h>
 
+#include <algorithm>
+
+#include <gort/alloc/scavenger.h>
 #include <gort/base/fatal.h>
 #include <gort/base/metadata.h>
 #include <gort/base/os.h>
@@ -41,12 +44,19 @@ Ledger walk_heap() {
   });
   out[Place::live] -= out[Place::map_live] + out[Place::map_dead];
 
-  const alloc::PageAllocator& pages = alloc::heap.pages;
-  const std::size_t too_small = pages.idle_too_small();
-  out.add(Reason::page_too_small, too_small);
-  out.add(Reason::scavenger_goal, pages.idle() - too_small);
-  out[Place::returned] = pages.returned();
-  out[Place::reserved] = pages.reserved();
+  {
+    // The scavenger does not stop with the world: all page counts at one moment.
+    const alloc::PageAllocator& pages = alloc::heap.pages;
+    LockGuard guard(pages.lock);
+    const std::size_t too_small = pages.idle_too_small();
+    const std::size_t can_go = pages.idle() - too_small;
+    const std::size_t on_its_way = std::min(can_go, alloc::scavenger.excess());
+    out.add(Reason::page_too_small, too_small);
+    out.add(Reason::scavenger_pace, on_its_way);
+    out.add(Reason::scavenger_goal, can_go - on_its_way);
+    out[Place::returned] = pages.returned();
+    out[Place::reserved] = pages.reserved();
+  }
   // The walk's own table counts too: it exists at this moment.
   out[Place::metadata] = metadata::bytes();
   out.mapped = os::counts().mapped() + metadata::bytes();

@@ -53,6 +53,7 @@ void add_objects(MemStats& out) {
 
 void add_memory(MemStats& out) {
   const alloc::PageAllocator& pages = alloc::heap.pages;
+  LockGuard guard(pages.lock);  // the scavenger does not stop with the world
   out.HeapInuse = alloc::heap.span_bytes();
   out.HeapReleased = pages.returned();
   out.HeapSys = pages.used() + pages.idle() + pages.returned();

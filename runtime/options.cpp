@@ -48,6 +48,10 @@ void apply_debug(Options& options, std::string_view text) {
     const std::string_view value = item.substr(equals + 1);
     if (key == "gctrace") {
       options.gctrace = debug_number(key, value) != 0;
+    } else if (key == "scavenger") {
+      options.background_scavenger = debug_number(key, value) != 0;
+    } else if (key == "scavtrace") {
+      options.scavtrace = debug_number(key, value) != 0;
     } else if (key == "gcevery") {
       options.collect_every = debug_number(key, value);
     } else if (key == "stacks") {

@@ -44,6 +44,9 @@ struct Options {
   /// with the address sanitizer, unless set, and always off with the thread sanitizer and without
   /// conservative stacks.
   int stop_signal = kDefaultStopSignal;
+  /// Give idle memory back in the background (alloc/scavenger.h). Without it only
+  /// release_os_memory() does: for runs whose ledger must not depend on time.
+  bool background_scavenger = true;
   /// Collect at every Nth allocation; 0: off. For tests.
   std::uint64_t collect_every = 0;
   /// After every collection, with the world still stopped, check that nothing reachable is
@@ -56,6 +59,8 @@ struct Options {
   bool background_sweep = true;
   /// One line a collection on standard error.
   bool gctrace = false;
+  /// One line a collection on standard error about what the scavenger has done since the last one.
+  bool scavtrace = false;
 
   /// The defaults, changed by the environment. An unusable value is a std::invalid_argument that
   /// names the variable and the value.

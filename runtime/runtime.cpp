@@ -3,11 +3,13 @@
 #include <stdexcept>
 
 #include <gort/alloc/heap.h>
+#include <gort/alloc/scavenger.h>
 #include <gort/base/clock.h>
 #include <gort/base/counters.h>
 #include <gort/base/fatal.h>
 #include <gort/gc/collector.h>
 #include <gort/runtime/gctrace.h>
+#include <gort/runtime/scavtrace.h>
 
 namespace gort {
 namespace {
@@ -21,8 +23,14 @@ int percent_of_cpu() {
   return total <= 0 ? 0 : static_cast<int>(spent * 100 / total);
 }
 
-void trace_cycle(const gc::CycleRecord& cycle) {
-  write_line(gctrace_line(cycle, started_at_ns, percent_of_cpu()));
+bool trace_cycles = false;     // constant while started
+bool trace_scavenger = false;  // likewise
+
+// At the end of each cycle, world running.
+void cycle_ended(const gc::CycleRecord& cycle) {
+  if (trace_cycles) write_line(gctrace_line(cycle, started_at_ns, percent_of_cpu()));
+  if (trace_scavenger) write_line(scavtrace_line(take_background_work(), false));
+  alloc::scavenger.cycle_ended(cycle.goal, cycle.next_goal);
 }
 
 void require_started(const char* what) {
@@ -47,8 +55,12 @@ void start(const Options& options) {
   collector_options.collect_every = options.collect_every;
   collector_options.verify = options.verify;
   collector_options.poison = options.poison;
-  collector_options.on_cycle = options.gctrace ? trace_cycle : nullptr;
+  collector_options.on_cycle = cycle_ended;
+  trace_cycles = options.gctrace;
+  trace_scavenger = options.scavtrace;
+  if (options.background_scavenger) alloc::scavenger.start();
   gc::collector.start(collector_options);
+  alloc::scavenger.set_memory_limit(options.memory_limit);
 }
 
 void shutdown() {
@@ -58,6 +70,7 @@ void shutdown() {
     throw std::logic_error("gort::shutdown: other threads are still attached");
   }
   gc::collector.shutdown();
+  alloc::scavenger.stop();
   alloc::heap.release_idle();
 }
 
@@ -69,13 +82,24 @@ void collect() {
 std::size_t release_os_memory() {
   require_started("release_os_memory");
   gc::collector.collect(gc::CycleReason::forced, true);
-  const gc::RuntimeScope runtime(*gc::World::current());
-  return alloc::heap.release_idle();
+  const Blocking blocking;  // nobody has to wait until the system has unmapped it all
+  const std::size_t bytes = alloc::heap.release_idle();
+  if (trace_scavenger) write_line(scavtrace_line(bytes, true));
+  return bytes;
 }
 
-std::int64_t set_gc_percent(std::int64_t percent) { return gc::collector.set_gc_percent(percent); }
+std::int64_t set_gc_percent(std::int64_t percent) {
+  const std::int64_t before = gc::collector.set_gc_percent(percent);
+  alloc::scavenger.set_heap_goal(gc::collector.goal());
+  return before;
+}
 
-std::size_t set_memory_limit(std::size_t bytes) { return gc::collector.set_memory_limit(bytes); }
+std::size_t set_memory_limit(std::size_t bytes) {
+  const std::size_t before = gc::collector.set_memory_limit(bytes);
+  alloc::scavenger.set_heap_goal(gc::collector.goal());
+  alloc::scavenger.set_memory_limit(bytes);
+  return before;
+}
 
 AttachThread::AttachThread() : attached_here_(gc::World::current() == nullptr) {
   require_started("AttachThread");

@@ -1,5 +1,6 @@
 #include <gort/runtime/where_is.h>
 
+#include <gort/alloc/scavenger.h>
 #include <gort/base/os.h>
 #include <gort/gc/collector.h>
 #include <gort/runtime/heap_walk.h>
@@ -22,13 +23,16 @@ bool can_be_given_back(const alloc::Arena& arena, std::size_t page) {
 
 void locate_page(const alloc::Arena& arena, Location& out) {
   const std::size_t page = (out.address - arena.start) >> kPageShift;
+  const bool above_goal = alloc::scavenger.excess() > 0;
+  LockGuard guard(alloc::heap.pages.lock);  // the scavenger does not stop with the world
   if (page >= arena.prepared) {
     out.place = Place::reserved;
   } else if (bits::test(arena.returned, page)) {
     out.place = Place::returned;
   } else {
-    set_reason(out,
-               can_be_given_back(arena, page) ? Reason::scavenger_goal : Reason::page_too_small);
+    set_reason(out, !can_be_given_back(arena, page) ? Reason::page_too_small
+                    : above_goal                    ? Reason::scavenger_pace
+                                                    : Reason::scavenger_goal);
   }
 }
 

@@ -194,7 +194,11 @@ TEST_CASE("a limit on address space is a refusal, not an occupied place", "[allo
     rlimit limit{};
     limit.rlim_cur = limit.rlim_max = 1_GiB + 600_MiB;
     if (::setrlimit(RLIMIT_AS, &limit) != 0) ::_exit(2);
+    const std::size_t reserved = pages.reserved();
+    const std::uint64_t calls = os::calls_for_test();
     if (pages.allocate(Pages::holding(4_GiB))) ::_exit(3);
+    if (os::calls_for_test() - calls > 20) ::_exit(7);  // did not go through the window for it
+    if (pages.reserved() != reserved) ::_exit(8);
     pages.check();
     const std::size_t places = window.arena_limit.load_relaxed();
     if (places != 1) ::_exit(4);  // nothing was skipped

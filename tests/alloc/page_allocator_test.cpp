@@ -343,10 +343,11 @@ TEST_CASE("threads allocate, free and scavenge at once; the books stay exact",
   INFO("GORT_TEST_SEED=" << seed);
   EmptyHeap heap;
   std::atomic<int> broken{0};
+  std::atomic<bool> stop{false};
   auto allocate_and_free = [&](std::uint64_t own) {
     Random random(seed + own);
     std::vector<PageRun> live;
-    for (int i = 0; i < 30'000; ++i) {
+    while (!stop) {
       if (live.size() < 100 && random.below(2) == 0) {
         const PageRun run = heap.allocate(1 + random.below(40));
         auto* word = reinterpret_cast<std::uint64_t*>(run.start);
@@ -363,27 +364,23 @@ TEST_CASE("threads allocate, free and scavenge at once; the books stay exact",
     }
     for (const PageRun& run : live) heap.free(run);
   };
-  std::atomic<bool> stop{false};
   std::thread a(allocate_and_free, 1);
   std::thread b(allocate_and_free, 2);
   std::thread scavenger([&] {
     Random random(seed);
     while (!stop) heap.pages.scavenge(1 + random.below(2_MiB));
   });
-  std::thread checker([&] {
-    while (!stop) {
-      {
-        LockGuard guard(heap.pages.lock);
-        heap.pages.check();
-      }
-      std::this_thread::yield();
+  for (int i = 0; i < 100; ++i) {
+    {
+      LockGuard guard(heap.pages.lock);
+      heap.pages.check();
     }
-  });
+    std::this_thread::yield();
+  }
+  stop = true;
   a.join();
   b.join();
-  stop = true;
   scavenger.join();
-  checker.join();
   CHECK(broken == 0);
   CHECK(heap.pages.used() == 0);
   heap.pages.scavenge_all();

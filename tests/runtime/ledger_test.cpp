@@ -123,6 +123,7 @@ TEST_CASE("a deleted key's bytes move from map_live to map_dead", "[runtime][led
 TEST_CASE("the way of a dropped map: swept, idle, returned", "[runtime][ledger]") {
   Options options;
   options.gc_percent = -1;
+  options.background_scavenger = false;
   Runtime runtime(options);
   Root<Map<long, long>> map(make_map<long, long>(100'000));
   for (long i = 0; i < 100'000; ++i) (*map)[i] = i;

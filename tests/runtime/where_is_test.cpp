@@ -17,7 +17,10 @@ namespace {
 
 struct Runtime {
   Runtime() {
-    start(Options{.gc_percent = -1, .conservative_stacks = false, .background_sweep = false});
+    start(Options{.gc_percent = -1,
+                  .conservative_stacks = false,
+                  .background_scavenger = false,
+                  .background_sweep = false});
   }
   ~Runtime() { shutdown(); }
 };

@@ -13,6 +13,7 @@ Options exact_options() {
   try {
     Options options = Options::from_environment();
     options.conservative_stacks = false;
+    options.background_scavenger = false;
     return options;
   } catch (const std::invalid_argument& error) {
     throw UsageError(error.what());
