@@ -57,7 +57,6 @@ int main() {
   options.background_sweep = false;  // or it might be over before we have looked
   options.conservative_stacks = false;
   options.background_scavenger = false;
-  options.background_sweep = false;
   gort::start(options);
 
   // Two maps of one bucket each; both buckets lie in one span.
