@@ -37,6 +37,7 @@ namespace gort {
   X(sweep_ns, "ns", "time spent sweeping, in total")                                        \
   X(emergency_cycles, "cycles", "collections because the operating system refused memory")  \
   X(stop_signals_repeated, "signals", "stop signals sent again because a thread went on")   \
+  X(mark_overflows, "cycles", "collections that dropped grey objects for want of memory")   \
   X(assist_bytes, "bytes", "bytes marked by allocating threads")                            \
   X(overwritten_recorded, "references", "references that the write barrier recorded")
 

@@ -44,6 +44,7 @@ void* Collector::thread_main(void* context) {
   try {
     self = &world.attach(true);
   } catch (const std::bad_alloc&) {
+    ::pthread_detach(::pthread_self());  // nobody will join it
     owner.thread_state_.store_seq_cst(refused);
     futex_wake(owner.thread_state_, INT_MAX);
     return nullptr;

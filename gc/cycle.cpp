@@ -159,6 +159,7 @@ bool Cycle::try_to_finish(bool insist) {
 
 // World stopped, nothing grey.
 void Cycle::end_marking() {
+  if (mark_pool.overflowed.load_relaxed()) counters.mark_overflows.fetch_add_relaxed(1);
   while (mark_pool.overflowed.load_relaxed()) {
     mark_pool.overflowed.store_relaxed(false);
     marker_.rescan_heap();

@@ -48,7 +48,7 @@ TEST_CASE("a loop that never allocates is stopped, and its registers are roots",
     node->left->value = 4712;
     stage = 1;
     // Nothing but loads: the pointer may be in a register alone.
-    while (stage.load(std::memory_order_relaxed) != 2) {
+    while (stage.load() != 2) {
       if (node->value != 4711 || node->left->value != 4712) ++wrong;
     }
   });
@@ -96,7 +96,7 @@ TEST_CASE("a thread that waits for a mutex of a stopped one delays nothing", "[g
     make<Node>();
     const std::lock_guard guard(mutex);
     stage = 1;
-    while (stage.load(std::memory_order_relaxed) != 3) {
+    while (stage.load() != 3) {
     }
   });
   while (stage != 1) std::this_thread::yield();
@@ -127,7 +127,7 @@ TEST_CASE("a signal of that number that is not ours reaches the handler before u
     std::thread spinner([&] {
       make<Node>();
       stage = 1;
-      while (stage.load(std::memory_order_relaxed) != 2) {
+      while (stage.load() != 2) {
       }
     });
     while (stage != 1) {
