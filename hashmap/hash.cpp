@@ -12,9 +12,9 @@
 
 namespace gort::hashmap {
 
-// Before every ordinary initialiser: a map made by one of those must see the words that the rest of
-// the program sees. A multiplier must be odd.
-[[gnu::init_priority(101)]] const HashSecret hash_secret = {random_seed() | 1, random_seed()};
+// Before every ordinary initialiser: a map made by one of those must see the word that the rest of
+// the program sees.
+[[gnu::init_priority(101)]] const HashSecret hash_secret = {random_seed()};
 
 std::uint64_t hash_bytes(const void* bytes, std::size_t size, std::uint64_t seed) {
   return XXH3_64bits_withSeed(bytes, size, seed);

