@@ -25,6 +25,7 @@ struct Backend {
   void* (*zalloc_aligned)(std::size_t, std::size_t);
   void (*free)(void*);
   std::size_t (*usable_size)(const void*);
+  void (*give_back)();
   char name[32];
 };
 
@@ -37,7 +38,7 @@ void* libc_zalloc_aligned(std::size_t bytes, std::size_t alignment) {
 }
 std::size_t libc_usable_size(const void* p) { return ::malloc_usable_size(const_cast<void*>(p)); }
 Backend open_backend() {
-  return {libc_zalloc_aligned, std::free, libc_usable_size, "libc (sanitizer build)"};
+  return {libc_zalloc_aligned, std::free, libc_usable_size, [] {}, "libc (sanitizer build)"};
 }
 
 #else
@@ -46,6 +47,23 @@ template <class F>
 void resolve(void* library, const char* symbol, F*& out) {
   out = reinterpret_cast<F*>(::dlsym(library, symbol));
   GORT_CHECK(out != nullptr, "{} has no symbol {}", GORT_MIMALLOC_SONAME, symbol);
+}
+
+struct {
+  void (*collect)(bool force);
+  long (*option_get)(int option);
+  void (*option_set)(int option, long value);
+} mi;
+
+// mimalloc waits 25 ms before it decommits what has become free, and then does so only when it is
+// called again. So for the length of one collection it is told not to wait.
+void mimalloc_give_back() {
+  constexpr int kDecommitDelay =
+      15;  // mi_option_decommit_delay of 2.0, mi_option_purge_delay of 2.1
+  const long before = mi.option_get(kDecommitDelay);
+  mi.option_set(kDecommitDelay, 0);
+  mi.collect(true);
+  mi.option_set(kDecommitDelay, before);
 }
 
 Backend open_backend() {
@@ -62,6 +80,10 @@ Backend open_backend() {
   resolve(library, "mi_zalloc_aligned", backend.zalloc_aligned);
   resolve(library, "mi_free", backend.free);
   resolve(library, "mi_usable_size", backend.usable_size);
+  resolve(library, "mi_collect", mi.collect);
+  resolve(library, "mi_option_get", mi.option_get);
+  resolve(library, "mi_option_set", mi.option_set);
+  backend.give_back = mimalloc_give_back;
   int (*version)() = nullptr;
   resolve(library, "mi_version", version);
   const int v = version();  // 209 is 2.0.9
@@ -110,6 +132,8 @@ void release(void* block) noexcept {
   outstanding.fetch_sub_relaxed(backend.usable_size(block));
   backend.free(block);
 }
+
+void give_back_unused() noexcept { backend_functions().give_back(); }
 
 std::size_t bytes() noexcept { return outstanding.load_relaxed(); }
 

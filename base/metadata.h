@@ -33,6 +33,10 @@ void* try_allocate(std::size_t bytes, std::size_t alignment = 16) noexcept;
 void* allocate(std::size_t bytes, std::size_t alignment = 16);
 void release(void* block) noexcept;
 
+/// Gives memory that is not handed out, as far as the calling thread can, back to the operating
+/// system. Takes its time.
+void give_back_unused() noexcept;
+
 /// Bytes handed out and not yet released.
 std::size_t bytes() noexcept;
 

@@ -7,6 +7,7 @@
 #include <gort/base/clock.h>
 #include <gort/base/counters.h>
 #include <gort/base/fatal.h>
+#include <gort/base/metadata.h>
 #include <gort/gc/collector.h>
 #include <gort/runtime/gctrace.h>
 #include <gort/runtime/scavtrace.h>
@@ -84,6 +85,7 @@ std::size_t release_os_memory() {
   gc::collector.collect(gc::CycleReason::forced, true);
   const Blocking blocking;  // nobody has to wait until the system has unmapped it all
   const std::size_t bytes = alloc::heap.release_idle();
+  metadata::give_back_unused();
   if (trace_scavenger) write_line(scavtrace_line(bytes, true));
   return bytes;
 }

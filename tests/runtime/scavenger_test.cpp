@@ -8,6 +8,7 @@
 #include <gort/alloc/heap.h>
 #include <gort/alloc/scavenger.h>
 #include <gort/base/counters.h>
+#include <gort/base/os.h>
 #include <gort/gort.h>
 #include <gort/runtime/scavtrace.h>
 #include <gort/tests/support/child.h>
@@ -131,6 +132,26 @@ TEST_CASE("a memory limit brings resident memory below it, in the background",
     return resident_places(l) + l[Place::metadata] <= 64_MiB * 95 / 100 + 64_KiB;
   }));
   CHECK(ledger()[Place::page_free] > 20_MiB);  // and not much further
+}
+
+TEST_CASE("after release_os_memory the process is as small as at its start",
+          "[runtime][scavenger]") {
+#if GORT_ASAN || GORT_TSAN
+  return;  // the C library's malloc, which they watch, keeps what the records took
+#endif
+  Options options;
+  options.background_scavenger = false;
+  Runtime runtime(options);
+  collect();  // the collector's thread is there
+  const std::size_t before = os::resident_bytes();
+  {
+    Root<Node> dropped;
+    build(dropped, 256_MiB);
+    CHECK(os::resident_bytes() > before + 256_MiB);
+  }
+  release_os_memory();
+  // Objects, span records and all; what is left is page tables, 64 KiB for each 64 MiB.
+  CHECK(os::resident_bytes() < before + 4_MiB);
 }
 
 TEST_CASE("release_os_memory gives everything back while others allocate",
