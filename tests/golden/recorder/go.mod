@@ -1,0 +1,3 @@
+module gort/tests/golden/recorder
+
+go 1.18
