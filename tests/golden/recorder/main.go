@@ -381,7 +381,7 @@ func record(t table, s script) []line {
 		})
 		t.drop()
 	}
-	out = append(out, line{Op: "type", Type: strings.ReplaceAll(fmt.Sprintf("%T", mapOf(t)), "uint8", "byte"),
+	out = append(out, line{Op: "type", Type: strings.NewReplacer("uint8", "byte", "struct {}", "struct{}").Replace(fmt.Sprintf("%T", mapOf(t))),
 		Go: runtime.Version(), KeySize: int(mt.keySize), ElemSize: int(mt.elemSize), BucketSize: int(mt.bucketSize)})
 	run(t, s, func(i int) {
 		op := s[i]
