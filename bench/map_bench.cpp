@@ -62,7 +62,7 @@ void Increment(benchmark::State& state) {
   const IntMap map = filled(keys);
   std::size_t i = 0;
   for (auto _ : state) {
-    ++map[keys[i]];
+    map[keys[i]] += std::uint64_t{1};
     if (++i == keys.size()) i = 0;
   }
 }
