@@ -32,6 +32,10 @@ inline constexpr std::size_t kMaxSmallSize = 32768;
 /// At most 1/kMaxTailWaste of a span may be too short for a slot.
 inline constexpr std::size_t kMaxTailWaste = 8;
 
+// --- large objects -------------------------------------------------------------------------------
+/// Zeroed in pieces of this size; between two of them the world may stop.
+inline constexpr std::size_t kZeroPiece = std::size_t{256} << 10;
+
 // --- tiny objects --------------------------------------------------------------------------------
 /// Pointer-free objects below this size share one block of this size.
 inline constexpr std::size_t kTinySize = 16;

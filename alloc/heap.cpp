@@ -1,5 +1,6 @@
 #include <gort/alloc/heap.h>
 
+#include <algorithm>
 #include <cstring>
 #include <new>
 
@@ -77,12 +78,47 @@ Span* Heap::allocate_small_span(SpanClass span_class) {
 
 void* Heap::allocate_large(std::size_t bytes, bool noscan, Tag tag, std::size_t alignment) {
   if (bytes > kWindowSize) throw std::bad_alloc();
+  const SpanClass span_class = noscan ? kLargeNoscan : kLargeScan;
+  PageRun run;
+  Span* span = nullptr;
+  {
+    const SlowPath slow_path(Pages::holding(bytes).bytes(), *thread_cache);
+    span = take_large(bytes, span_class, tag, alignment, run);
+    auto* const dirty = reinterpret_cast<char*>(run.start + run.dirty_begin * kPageSize);
+    const std::size_t dirty_bytes = (run.dirty_end - run.dirty_begin) * kPageSize;
+    if (dirty_bytes <= kZeroPiece) {
+      std::memset(dirty, 0, dirty_bytes);
+      return publish_large(span);
+    }
+    unpublished_bytes_.fetch_add_relaxed(span->bytes());
+  }
+  // Nobody can see the object yet, so the world may stop while it is zeroed, and a cycle may begin
+  // and end.
+  try {
+    for (std::size_t page = run.dirty_begin; page < run.dirty_end;) {
+      const std::size_t here = std::min(run.dirty_end - page, kZeroPiece / kPageSize);
+      std::memset(reinterpret_cast<void*>(run.start + page * kPageSize), 0, here * kPageSize);
+      page += here;
+      const SlowPath slow_path(0, *thread_cache);  // for threads that stop at polls alone
+    }
+    const SlowPath slow_path(0, *thread_cache);
+    unpublished_bytes_.fetch_sub_relaxed(span->bytes());
+    return publish_large(span);
+  } catch (...) {
+    unpublished_bytes_.fetch_sub_relaxed(span->bytes());
+    metadata::release(span);
+    LockGuard guard(pages.lock);
+    pages.free(run.start, run.pages);
+    throw;
+  }
+}
+
+// Pages and a record for a large object. In a slow path.
+Span* Heap::take_large(std::size_t bytes, SpanClass span_class, Tag tag, std::size_t alignment,
+                       PageRun& run) {
   const Pages count = Pages::holding(bytes);
   const std::size_t alignment_pages = alignment > kPageSize ? alignment >> kPageShift : 1;
-  const SlowPath slow_path(count.bytes(), *thread_cache);
-  const SpanClass span_class = noscan ? kLargeNoscan : kLargeScan;
-  for (bool collected = false;;) {
-    PageRun run;
+  for (bool collected = false;; collected = true) {
     {
       LockGuard guard(pages.lock);
       run = pages.allocate(count, alignment_pages);
@@ -90,22 +126,7 @@ void* Heap::allocate_large(std::size_t bytes, bool noscan, Tag tag, std::size_t 
     if (run) {
       SpanClassInfo info = span_class_info(span_class);
       info.tag = tag;
-      Span* span = make_span(run, 1, count.bytes(), 0, span_class, info);
-      if (span != nullptr) {
-        if (!run.zeroed) std::memset(reinterpret_cast<void*>(run.start), 0, count.bytes());
-        if (allocate_black.load_relaxed()) span->mark_range(0, 1);
-        span->set_allocated(0, 1);
-        span->allocated = 1;
-        span->search_from = 1;
-        publish(span);
-        allocated_objects_[span_class].fetch_add_relaxed(1);
-        large_allocated_bytes_.fetch_add_relaxed(count.bytes());
-        heap_live.fetch_add_relaxed(count.bytes());
-        counters.large_allocations.fetch_add_relaxed(1);
-        void* object = reinterpret_cast<void*>(span->start);
-        central_[span_class].push_swept(span);
-        return object;
-      }
+      if (Span* span = make_span(run, 1, count.bytes(), 0, span_class, info)) return span;
       LockGuard guard(pages.lock);
       pages.free(run.start, run.pages);
     }
@@ -113,8 +134,24 @@ void* Heap::allocate_large(std::size_t bytes, bool noscan, Tag tag, std::size_t 
         !collector_hooks.out_of_memory(count.bytes())) {
       throw std::bad_alloc();
     }
-    collected = true;
   }
+}
+
+// The object, zeroed, begins to live. In a slow path.
+void* Heap::publish_large(Span* span) {
+  span->sweepgen.store_relaxed(sweepgen());  // it may have risen since the record was made
+  if (allocate_black.load_relaxed()) span->mark_range(0, 1);
+  span->set_allocated(0, 1);
+  span->allocated = 1;
+  span->search_from = 1;
+  publish(span);
+  allocated_objects_[span->span_class].fetch_add_relaxed(1);
+  large_allocated_bytes_.fetch_add_relaxed(span->bytes());
+  heap_live.fetch_add_relaxed(span->bytes());
+  counters.large_allocations.fetch_add_relaxed(1);
+  void* object = reinterpret_cast<void*>(span->start);
+  central_[span->span_class].push_swept(span);
+  return object;
 }
 
 void Heap::free_span(Span* span) {

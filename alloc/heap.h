@@ -72,6 +72,8 @@ class Heap {
   std::uint64_t tiny_allocations() const { return retired_tiny_allocations_.load_relaxed(); }
   std::size_t span_bytes() const { return span_bytes_.load_relaxed(); }
   std::size_t span_count() const { return span_count_.load_relaxed(); }
+  /// Pages of large objects that are being zeroed: used, but of no span yet.
+  std::size_t unpublished_bytes() const { return unpublished_bytes_.load_relaxed(); }
   /// span_bytes() when the sweep generation rose last: with everything dead still in place.
   std::size_t in_use_at_flip() const { return in_use_at_flip_.load_relaxed(); }
 
@@ -112,6 +114,9 @@ class Heap {
   Span* make_span(const PageRun& run, std::size_t slots, std::size_t elem_size,
                   std::uint32_t reciprocal, SpanClass span_class, const SpanClassInfo& info);
   void publish(Span* span);
+  Span* take_large(std::size_t bytes, SpanClass span_class, Tag tag, std::size_t alignment,
+                   PageRun& run);
+  void* publish_large(Span* span);
   void poison_dead(const Span& span);
   // unswept -> swept: mark bits become alloc bits, the dead are counted. `span` is owned.
   void sweep(Span& span);
@@ -126,6 +131,7 @@ class Heap {
   Atomic<std::size_t> span_bytes_{0};
   Atomic<std::size_t> span_count_{0};
   Atomic<std::size_t> in_use_at_flip_{0};
+  Atomic<std::size_t> unpublished_bytes_{0};
   Atomic<std::size_t> sweep_cursor_{0};  ///< classes below have nothing unswept
   ThreadCache* caches_ = nullptr;        ///< guard: pages.lock
 };

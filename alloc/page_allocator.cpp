@@ -60,12 +60,21 @@ std::size_t PageAllocator::find(std::size_t count) {
 // Free pages -> used.
 PageRun PageAllocator::take(std::size_t first, std::size_t count) {
   std::size_t returned = 0;
+  std::size_t dirty_begin = 0;
+  std::size_t dirty_end = 0;
   for_each_part(first, count, [&](Arena& arena, std::size_t at, std::size_t here) {
     bits::for_each_word(at, here, [&](std::size_t w, std::uint64_t mask) {
       GORT_DCHECK((arena.used[w] & mask) == 0, "page allocated twice");
       arena.used[w] |= mask;
       const std::uint64_t r = arena.returned[w] & mask;
       if (r != 0) returned += popcount(r);
+      if (r == mask) return;
+      const std::size_t word_page = arena.index * kArenaPages + w * bits::kWordBits - first;
+      const std::uint64_t dirty = mask & ~r;
+      if (dirty_end == 0) {
+        dirty_begin = word_page + static_cast<std::size_t>(std::countr_zero(dirty));
+      }
+      dirty_end = word_page + bits::kWordBits - static_cast<std::size_t>(std::countl_zero(dirty));
     });
   });
   used_.owner_add_relaxed(count * kPageSize);
@@ -73,7 +82,7 @@ PageRun PageAllocator::take(std::size_t first, std::size_t count) {
   if (returned > 0) reuse_returned(first, count, returned);
   summarize(first, count);
   if (first == lowest_free_) lowest_free_ = first + count;
-  return {address_of(first), Pages(count), returned == count};
+  return {address_of(first), Pages(count), returned == count, dirty_begin, dirty_end};
 }
 
 // Pages [first, first + count), `returned` of which are marked so, get memory behind them again,

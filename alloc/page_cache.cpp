@@ -17,7 +17,7 @@ PageRun PageCache::allocate(Pages count) {
   const bool zeroed = (returned_ & mask) == mask;
   if ((returned_ & mask) != 0) reuse_returned(first, n);
   free_ &= ~mask;
-  return {start_ + first * kPageSize, count, zeroed};
+  return {start_ + first * kPageSize, count, zeroed, 0, zeroed ? 0 : n};
 }
 
 void PageCache::reuse_returned(std::size_t first, std::size_t count) {

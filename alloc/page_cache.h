@@ -30,6 +30,9 @@ struct PageRun {
   std::uintptr_t start = 0;  ///< 0: the operating system refused
   Pages pages;
   bool zeroed = false;  ///< every byte is known to read as zero
+  /// From the page allocator: pages outside [dirty_begin, dirty_end) of the run read as zero.
+  std::size_t dirty_begin = 0;
+  std::size_t dirty_end = 0;
   explicit operator bool() const { return start != 0; }
 };
 

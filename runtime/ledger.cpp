@@ -43,6 +43,7 @@ Ledger walk_heap() {
     hashmap::account(header, type, out);
   });
   out[Place::live] -= out[Place::map_live] + out[Place::map_dead];
+  out[Place::live] += alloc::heap.unpublished_bytes();
 
   {
     // The scavenger does not stop with the world: all page counts at one moment.
