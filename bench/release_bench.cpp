@@ -7,7 +7,7 @@
 //                  call, one call a page
 //   StallOfOthers  the longest that another thread waited for a page meanwhile
 //
-// Go's side of the first is bench/peers/go/release.go: the same heap, and debug.FreeOSMemory().
+// The workload `drop` (bench/workloads/drop.h) does the first as a whole program, in Go as well.
 
 #include <benchmark/benchmark.h>
 
