@@ -7,8 +7,13 @@
 #include <gort/gc/layout.h>
 #include <gort/gc/ref.h>
 #include <gort/gc/root.h>
+#include <gort/hashmap/hooked_map.h>
+#include <gort/hashmap/locked_map.h>
 #include <gort/hashmap/map.h>
+#include <gort/hashmap/policies.h>
+#include <gort/hashmap/shrinking_map.h>
 #include <gort/hashmap/string.h>
+#include <gort/hashmap/sync_map.h>
 #include <gort/runtime/ledger.h>
 #include <gort/runtime/mem_stats.h>
 #include <gort/runtime/options.h>

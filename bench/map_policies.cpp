@@ -1,0 +1,120 @@
+// What each map policy gives back and what it costs: a map of 2^20 pairs of longs (or as many as
+// the argument says), all but 1 in 100 erased, then the policy. One line a policy: bytes of the
+// heap before and after a collection, and the time it took. docs/map_policies.md has the table.
+
+#include <chrono>
+#include <cstdio>
+#include <cstdlib>
+
+#include <gort/gort.h>
+#include <gort/hashmap/locked_map.h>
+#include <gort/hashmap/policies.h>
+#include <gort/hashmap/shrinking_map.h>
+#include <gort/hashmap/sync_map.h>
+
+namespace {
+
+using Clock = std::chrono::steady_clock;
+using LongMap = gort::Map<long, long>;
+
+template <class F>
+double microseconds(F&& f) {
+  const auto start = Clock::now();
+  f();
+  return std::chrono::duration<double, std::micro>(Clock::now() - start).count();
+}
+
+std::size_t heap_bytes() {
+  gort::collect();
+  return gort::mem_stats().HeapAlloc;
+}
+
+gort::Root<LongMap> emptied(long pairs) {
+  const gort::Root<LongMap> map = gort::make_map<long, long>();
+  for (long i = 0; i < pairs; ++i) (*map)[i] = i;
+  for (long i = 0; i < pairs; ++i) {
+    if (i % 100 != 0) map->erase(i);
+  }
+  return map;
+}
+
+template <class F>
+void measure(const char* name, long pairs, F&& policy) {
+  const gort::Root<LongMap> map = emptied(pairs);
+  const std::size_t before = heap_bytes();
+  const double time = microseconds([&] { policy(*map); });
+  const std::size_t after = heap_bytes();
+  std::printf("%-20s %12zu -> %12zu bytes  %10.1f us  %8zu pairs\n", name, before, after, time,
+              map->size());
+}
+
+void measure_shrinking(long pairs) {
+  gort::ShrinkingMap<long, long> map;
+  double longest = 0;
+  for (long i = 0; i < pairs; ++i) map.insert_or_assign(i, i);
+  const std::size_t before = heap_bytes();
+  double total = 0;
+  const auto erase = [&](long key) {
+    const double time = microseconds([&] { map.erase(key); });
+    longest = time > longest ? time : longest;
+    total += time;
+  };
+  for (long i = 0; i < pairs; ++i) {
+    if (i % 100 != 0) erase(i);
+  }
+  for (long i = 0; i < pairs && (i < pairs / 2 || map.shrinking()); ++i) erase(-1);
+  std::printf("%-20s %12zu -> %12zu bytes  %10.1f us in all, longest write %.1f us\n",
+              "ShrinkingMap", before, heap_bytes(), total, longest);
+}
+
+// The three concurrent maps, used by one thread: what reading and clearing cost.
+template <class M>
+void measure_concurrent(const char* name, long pairs, M& map) {
+  const long reads = 4 * pairs;
+  long sum = 0;
+  for (int warm = 0; warm < 2; ++warm) {
+    for (long i = 0; i < pairs; ++i) sum += *map.load(i);
+  }
+  const double read = microseconds([&] {
+    for (long i = 0; i < reads; ++i) sum += *map.load(i % pairs);
+  });
+  const double clear = microseconds([&] { map.clear(); });
+  std::printf("%-20s %8.1f ns a read  clear %10.1f us  (checksum %ld)\n", name,
+              read * 1000 / static_cast<double>(reads), clear, sum);
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  const long pairs = argc > 1 ? std::atol(argv[1]) : 1 << 20;
+  // Roots alone keep maps alive, so that no stale word on the stack counts.
+  gort::start(gort::Options{.conservative_stacks = false});
+  measure("nothing", pairs, [](const LongMap&) {});
+  measure("clear", pairs, [](const LongMap& m) { m.clear(); });
+  measure("clear_sparse", pairs, [](const LongMap& m) { gort::clear_sparse(m); });
+  measure("clear_and_release", pairs, [](const LongMap& m) { gort::clear_and_release(m); });
+  measure("evacuate", pairs, [](const LongMap& m) { gort::evacuate(m); });
+  measure("compact", pairs, [](const LongMap& m) { gort::compact(m); });
+  measure("shrink_to_fit", pairs, [](const LongMap& m) { gort::shrink_to_fit(m); });
+  measure("rebuild, half", pairs,
+          [](const LongMap& m) { gort::rebuild(m, 0, [](long k, long) { return k % 200 == 0; }); });
+  measure_shrinking(pairs);
+  {
+    gort::SyncMap<long, long> map;
+    for (long i = 0; i < pairs; ++i) map.store(i, i);
+    measure_concurrent("SyncMap", pairs, map);
+  }
+  {
+    gort::LockedMap<long, long> map;
+    for (long i = 0; i < pairs; ++i) map.store(i, i);
+    measure_concurrent("LockedMap", pairs, map);
+  }
+  {
+    gort::SnapshotMap<long, long> map;
+    map.update([pairs](const LongMap& copy) {
+      for (long i = 0; i < pairs; ++i) copy[i] = i;
+    });
+    measure_concurrent("SnapshotMap", pairs, map);
+  }
+  return 0;
+}
