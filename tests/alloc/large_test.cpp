@@ -73,8 +73,8 @@ TEST_CASE("only used pages of a large object are zeroed", "[alloc][large]") {
 
 TEST_CASE("dirty pages anywhere in a large object are zeroed", "[alloc][large]") {
   LargeHeap h;
-  for (const std::size_t dirty_at : {0, 1, 63, 64, 100, 255, 8191, 8192, 9000}) {
-    for (const std::size_t dirty_pages : {1, 40, 200}) {
+  for (const std::size_t dirty_at : {0U, 1U, 63U, 64U, 100U, 255U, 8191U, 8192U, 9000U}) {
+    for (const std::size_t dirty_pages : {1U, 40U, 200U}) {
       CAPTURE(dirty_at, dirty_pages);
       heap.release_idle();
       // Makes some pages in the middle resident and dirty.

@@ -26,8 +26,7 @@ std::size_t page_of(std::uintptr_t address) { return (address - window.base) / k
 // for every request, the same bits for every page, the same books.
 class RandomRun {
  public:
-  RandomRun(std::uint64_t seed, std::size_t system_pages)
-      : random_(seed), group_(system_pages), model_(system_pages) {
+  RandomRun(std::uint64_t seed, std::size_t system_pages) : random_(seed), model_(system_pages) {
     if (system_pages > 1) os::set_page_size_for_test(system_pages * kPageSize);
   }
 
@@ -160,7 +159,6 @@ class RandomRun {
 
   EmptyHeap heap_;
   Random random_;
-  std::size_t group_;
   PageModel model_;
   PageCache cache_;
   PageModel::Cache model_cache_;
@@ -186,7 +184,7 @@ TEST_CASE("the same with 64 KiB pages of the system", "[alloc][page]") {
 TEST_CASE("millions of random requests", "[alloc][page][.slow]") {
   const std::uint64_t seed = gort_test::test_seed();
   INFO("GORT_TEST_SEED=" << seed);
-  const std::size_t system_pages = GENERATE(1, 2, 8, 64);
+  const std::size_t system_pages = GENERATE(as<std::size_t>{}, 1, 2, 8, 64);
   CAPTURE(system_pages);
   RandomRun(seed, system_pages).run(5'000'000, 20'000);
 }
@@ -325,7 +323,7 @@ TEST_CASE("every alignment up to an arena", "[alloc][page]") {
   EmptyHeap heap;
   std::vector<PageRun> live;
   for (std::size_t alignment = 1; alignment <= kArenaPages; alignment *= 2) {
-    for (const std::size_t n : {1, 3, 513}) {
+    for (const std::size_t n : {1U, 3U, 513U}) {
       CAPTURE(alignment, n);
       live.push_back(heap.allocate(n, alignment));
       REQUIRE(live.back());

@@ -16,7 +16,7 @@ using gort_test::EmptyHeap;
 TEST_CASE("an empty page cache gives nothing", "[alloc][page_cache]") {
   PageCache cache;
   CHECK(cache.empty());
-  for (const std::size_t n : {0, 1, 64, 65, 1000}) CHECK_FALSE(cache.allocate(Pages(n)));
+  for (const std::size_t n : {0U, 1U, 64U, 65U, 1000U}) CHECK_FALSE(cache.allocate(Pages(n)));
   CHECK(cache.idle_bytes() + cache.returned_bytes() == 0);
   EmptyHeap heap;
   heap.flush(cache);  // no heap, nothing to do
@@ -51,7 +51,7 @@ TEST_CASE("a cache takes only what is free in its block", "[alloc][page_cache]")
   EmptyHeap heap;
   std::vector<PageRun> pages;
   for (int i = 0; i < 128; ++i) pages.push_back(heap.allocate(1));
-  for (const std::size_t i : {5, 7, 8, 9, 63, 64}) heap.free(pages[i]);
+  for (const std::size_t i : {5U, 7U, 8U, 9U, 63U, 64U}) heap.free(pages[i]);
   PageCache cache;
   REQUIRE(heap.fill(cache));
   CHECK(cache.idle_bytes() == 5 * kPageSize);

@@ -179,7 +179,7 @@ TEST_CASE("it wakes when pages become idle", "[alloc][scavenger]") {
   Scavenged::cycles(0);  // everything is too much, but nothing is idle
   REQUIRE(eventually(resting));
   CHECK(heap.pages.used() == 30_MiB);
-  for (std::size_t keep : {20, 10, 0}) {
+  for (const std::size_t keep : {20U, 10U, 0U}) {
     CAPTURE(keep);
     h.free_all_but(keep);
     REQUIRE(eventually([] { return heap.pages.idle() == 0; }));
@@ -231,7 +231,7 @@ TEST_CASE("the thread keeps to one percent of the processors", "[alloc][scavenge
         *reinterpret_cast<char*>(pages.back().start) = 1;
       }
       scavenger.note_growth(heap.pages.resident());
-      for (const std::size_t odd : {0, 1}) {
+      for (const std::size_t odd : {0U, 1U}) {
         for (std::size_t i = odd; i < pages.size(); i += 2) {
           h.empty.free(pages[i]);
           scavenger.note_free();
