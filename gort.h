@@ -7,6 +7,7 @@
 #include <gort/gc/layout.h>
 #include <gort/gc/ref.h>
 #include <gort/gc/root.h>
+#include <gort/gc/weak.h>
 #include <gort/hashmap/hooked_map.h>
 #include <gort/hashmap/locked_map.h>
 #include <gort/hashmap/map.h>

@@ -25,7 +25,9 @@ enum class LockRank : std::uint8_t {
   runtime,     ///< start, shutdown, options
   collection,  ///< one collection cycle at a time
   world,       ///< list of attached threads, stop requests
-  roots,       ///< root slots and registered ranges
+  roots,       ///< root slots
+  weak,        ///< weak slots
+  ranges,      ///< registered ranges and stacks
   cleanups,    ///< queue of cleanups
   layouts,     ///< table of type layouts
   map_types,   ///< table of map types

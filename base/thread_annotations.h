@@ -19,5 +19,6 @@
 #define GORT_ACQUIRE(...) GORT_THREAD_ATTRIBUTE(acquire_capability(__VA_ARGS__))
 #define GORT_TRY_ACQUIRE(...) GORT_THREAD_ATTRIBUTE(try_acquire_capability(__VA_ARGS__))
 #define GORT_RELEASE(...) GORT_THREAD_ATTRIBUTE(release_capability(__VA_ARGS__))
+#define GORT_RETURN_CAPABILITY(x) GORT_THREAD_ATTRIBUTE(lock_returned(x))
 #define GORT_ASSERT_CAPABILITY(x) GORT_THREAD_ATTRIBUTE(assert_capability(x))
 #define GORT_NO_THREAD_SAFETY_ANALYSIS GORT_THREAD_ATTRIBUTE(no_thread_safety_analysis)

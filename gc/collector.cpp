@@ -9,6 +9,7 @@
 #include <gort/base/clock.h>
 #include <gort/base/counters.h>
 #include <gort/base/metadata.h>
+#include <gort/gc/weak.h>
 
 namespace gort::gc {
 
@@ -46,6 +47,7 @@ void Collector::shutdown() {
     world.stop();
     alloc::heap.for_each_cache([](alloc::ThreadCache& cache) { cache.flush(); });
     alloc::heap.free_everything();
+    weak_slots.clear_all();
     world.resume();
   }
   world.detach();

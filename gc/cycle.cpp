@@ -58,8 +58,10 @@ void Cycle::mark() {
   for (int tries = 1;; ++tries) {
     drain();
     phase(Phase::drained);
-    if (try_to_finish(tries >= kTries)) break;
+    look_for_dead();
+    if (try_to_finish(tries >= kTries) && !begin_dying()) break;
     resume();
+    mark_dying();
   }
   end_marking();
   resume();
@@ -159,11 +161,6 @@ bool Cycle::try_to_finish(bool insist) {
 
 // World stopped, nothing grey.
 void Cycle::end_marking() {
-  if (mark_pool.overflowed.load_relaxed()) counters.mark_overflows.fetch_add_relaxed(1);
-  while (mark_pool.overflowed.load_relaxed()) {
-    mark_pool.overflowed.store_relaxed(false);
-    marker_.rescan_heap();
-  }
   marker_.publish();
   if (collector_.options_.verify) verify_marks();
 

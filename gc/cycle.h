@@ -7,6 +7,7 @@
 //     mark         roots, then whatever is grey   world running; allocating threads help
 //     last stop    what barriers recorded, stacks of interrupted threads once more; if little is
 //                  left it is marked, else the world goes on and so does marking, a few times;
+//                  so it does if destructors are due (ends_of_life.cpp);
 //                  then caches are flushed, barrier off, sweepgen += 2: all is unswept
 //     sweep        in the background and on demand
 //
@@ -84,6 +85,11 @@ class Cycle {
   /// Stops the world; true, with the world stopped, if nothing is grey.
   bool try_to_finish(bool insist);
   void end_marking();
+  // Ends of life (ends_of_life.cpp). The first and the last with the world running, begin_dying()
+  // with the world stopped and nothing grey: true if there is now more to mark.
+  void look_for_dead();
+  bool begin_dying();
+  void mark_dying();
   void scan_stack(const Thread& thread);
   void update_assist_ratio();
   void stop();

@@ -7,6 +7,7 @@
 #include <cstddef>
 #include <cstdint>
 
+#include <gort/alloc/arena.h>
 #include <gort/alloc/span.h>
 #include <gort/base/atomic.h>
 #include <gort/base/bits.h>
@@ -25,6 +26,14 @@ GORT_ALWAYS_INLINE void for_each_word(std::uintptr_t* words, std::uint64_t mask,
 }
 
 }  // namespace detail
+
+/// True if `address` points into an allocated object that is not marked.
+inline bool is_white(std::uintptr_t address) {
+  const alloc::Span* span = alloc::span_of(address);
+  if (span == nullptr) return false;
+  const std::uint32_t slot = span->is_large() ? 0 : span->slot_of(address);
+  return slot < span->slot_count && span->is_allocated(slot) && !span->is_marked(slot);
+}
 
 /// Calls `f(word)` with each reference word (std::uintptr_t&) of `count` elements of this layout.
 template <class F>

@@ -1,6 +1,5 @@
 #include <gort/gc/verifier.h>
 
-#include <gort/alloc/arena.h>
 #include <gort/alloc/heap.h>
 #include <gort/base/fatal.h>
 #include <gort/gc/roots.h>
@@ -8,14 +7,6 @@
 
 namespace gort::gc {
 namespace {
-
-// True if `address` points into an object that is not marked.
-bool is_white(std::uintptr_t address) {
-  const alloc::Span* span = alloc::span_of(address);
-  if (span == nullptr) return false;
-  const std::uint32_t slot = span->is_large() ? 0 : span->slot_of(address);
-  return slot < span->slot_count && span->is_allocated(slot) && !span->is_marked(slot);
-}
 
 const char* name_of(const alloc::Span& span, std::uint32_t slot) {
   const LayoutId id = span.tag_of(slot);

@@ -172,8 +172,8 @@ TEST_CASE("markers may find no memory, and still nothing is lost", "[gc][marker]
 
 TEST_CASE("without a thread of its own the collector runs on the callers'", "[gc][collector]") {
   ExactHeap heap;
-  metadata::fail_allocation_for_test(1);  // the record of the thread
   Root<Node> root(make<Node>());
+  metadata::fail_allocation_for_test(1);  // the record of the thread
   for (int i = 0; i < 1'000'000; ++i) root->left = make<Node>();
   heap.collect();
   metadata::fail_allocation_for_test(0);
