@@ -5,6 +5,8 @@
 //   GOGC=100 | off           heap growth between collections, percent
 //   GOMEMLIMIT=512MiB | off  soft limit on memory, bytes with B, KiB, MiB, GiB, TiB
 //   GORT_DEBUG=key=value,... gctrace=1      one line a collection on standard error, Go's format
+//                            scavtrace=1    one line a collection about what the scavenger did
+//                            scavenger=0    give idle memory back only when asked to
 //                            gcevery=N      collect at every Nth allocation
 //                            verify=1       check the marks of every collection
 //                            poison=1       fill freed slots with a pattern

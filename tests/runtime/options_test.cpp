@@ -41,11 +41,14 @@ TEST_CASE("the environment changes the defaults", "[runtime][options]") {
   CHECK(Options::from_environment().gc_percent == 100);
   const Environment gogc("GOGC", "50");
   const Environment limit("GOMEMLIMIT", "64MiB");
-  const Environment debug("GORT_DEBUG", "gctrace=1,gcevery=7,verify=1,,poison=1,stacks=0");
+  const Environment debug(
+      "GORT_DEBUG", "gctrace=1,scavtrace=1,scavenger=0,gcevery=7,verify=1,,poison=1,stacks=0");
   const Options options = Options::from_environment();
   CHECK(options.gc_percent == 50);
   CHECK(options.memory_limit == 67'108'864);
   CHECK(options.gctrace);
+  CHECK(options.scavtrace);
+  CHECK_FALSE(options.background_scavenger);
   CHECK(options.verify);
   CHECK(options.poison);
   CHECK(options.collect_every == 7);
