@@ -44,10 +44,11 @@ void set_once(void*& word, void* target) {
 }
 
 Extra& require_extra(Header& map) {
-  if (AtomicRef<void*>(map.extra_word).load_acquire() == nullptr) {
+  const AtomicRef<void*> word(map.extra_word);
+  if (word.load_acquire() == nullptr) {
     set_once(map.extra_word, gc::allocate(sizeof(Extra), extra_layout()));
   }
-  return *map.extra();
+  return *static_cast<Extra*>(word.load_acquire());
 }
 
 // How many buckets an array of 2^B has with its spares, under the rules in force.

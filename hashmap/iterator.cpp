@@ -10,9 +10,11 @@ void start_iteration(IteratorState& state, Header& map, const MapType& type) {
   state.B = map.B;
   state.buckets = map.buckets;
   if (type.shape.pointer_free) {
+    // Other readers may be making Extra and the list at this moment.
     create_overflow_list(map);
-    state.overflow = map.extra()->overflow;
-    state.oldoverflow = map.extra()->oldoverflow;
+    auto* const extra = static_cast<Extra*>(AtomicRef<void*>(map.extra_word).load_acquire());
+    state.overflow = AtomicRef<void*>(extra->overflow).load_acquire();
+    state.oldoverflow = extra->oldoverflow;
   }
   constexpr std::uint8_t kNarrowUpTo = 28;  // 31 bits and 3 for the offset, before Go 1.22
   std::uint64_t r = random_bits();
