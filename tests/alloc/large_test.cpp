@@ -164,7 +164,7 @@ TEST_CASE("absurd sizes are refused and change nothing", "[alloc][large]") {
   LargeHeap::make(1);
   const std::size_t used = heap.pages.used();
   const os::Counts before = os::counts();
-  for (const std::size_t bytes : {kWindowSize, kWindowSize + 1, kWindowSize - kPageSize,
+  for (const std::size_t bytes : {kWindowSize, kWindowSize + 1, kWindowSize - 1,
                                   std::size_t{1} << 62, ~std::size_t{0}, ~std::size_t{0} - 8191}) {
     for (const std::size_t alignment : {kPageSize, kArenaSize}) {
       CAPTURE(bytes, alignment);
