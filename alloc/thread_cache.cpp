@@ -67,11 +67,12 @@ bool ThreadCache::next_run(SpanClass span_class) {
   span.search_from = static_cast<std::uint32_t>(end);
   char* const start = reinterpret_cast<char*>(span.start) + first * span.elem_size;
   const std::size_t bytes = count * span.elem_size;
+  // Before the memset: a locked instruction behind it would wait for all of its stores.
+  heap.heap_live.fetch_add_relaxed(bytes);
   if (!span.fresh) std::memset(start, 0, bytes);
   run_start_[span_class] = start;
   runs_[span_class].next.store_relaxed(start);
   runs_[span_class].limit.store_relaxed(start + bytes);
-  heap.heap_live.fetch_add_relaxed(bytes);
   return true;
 }
 

@@ -43,7 +43,16 @@ T* make(Args&&... args) {
       "destructor must be trivial");
   static_assert(alignof(T) <= 16, "gort::make aligns to 16 bytes at most");
   void* memory = gc::allocate_object<T>();
-  return ::new (memory) T(std::forward<Args>(args)...);
+  if constexpr (sizeof...(Args) == 0) {
+    // The memory is zero, so T() would only zero it once more. Without the parentheses members that
+    // no initialiser names keep what is there; the empty asm keeps the compiler from thinking that
+    // nothing is.
+    T* object = ::new (memory) T;
+    asm volatile("" : "+r"(object) : : "memory");
+    return object;
+  } else {
+    return ::new (memory) T(std::forward<Args>(args)...);
+  }
 }
 
 /// `count` zeroed elements. T must be meaningful as zero bytes: arithmetic types, Ref, and structs

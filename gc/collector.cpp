@@ -149,9 +149,15 @@ bool Collector::out_of_memory(std::size_t /*bytes*/) {
 void Collector::assist(Thread& self, std::size_t bytes) {
   // Less is not worth the way to the pool.
   constexpr std::int64_t kLeast = std::int64_t{16} << 10;
-  if (alloc::heap.heap_live.load_relaxed() + bytes > hard_limit(goal())) {
-    wait(self, marked_, begun_.load_acquire());
-    return;
+  // A stop comes no later than this much work.
+  constexpr std::size_t kMost = std::size_t{64} << 10;
+  while (alloc::heap.heap_live.load_relaxed() + bytes > hard_limit(goal())) {
+    if (help_mark(kMost) == 0) {
+      wait(self, marked_, begun_.load_acquire());
+      return;
+    }
+    world.poll(self);
+    if (!detail::marking.load_relaxed()) return;
   }
   self.assist_debt += static_cast<std::int64_t>(bytes * assist_ratio_.load_relaxed() / kAssistUnit);
   if (self.assist_debt < kLeast) return;
@@ -162,29 +168,30 @@ void Collector::assist(Thread& self, std::size_t bytes) {
     background_credit_.fetch_sub_relaxed(used);
     self.assist_debt -= used;
   }
-  if (self.assist_debt >= kLeast) help_mark(self);
+  if (self.assist_debt < kLeast) return;
+  const auto debt = static_cast<std::size_t>(self.assist_debt);
+  help_mark(debt < kMost ? debt : kMost);
+  // What could not be paid, because there was nothing to do or too much, is forgiven.
+  self.assist_debt = 0;
 }
 
 // The thread is in the runtime throughout, so the last stop, which decides that nothing is grey,
 // comes either before or after all of this.
-void Collector::help_mark(Thread& self) {
-  // A stop comes no later than this much work.
-  constexpr std::size_t kMost = std::size_t{64} << 10;
+std::size_t Collector::help_mark(std::size_t budget) {
+  if (!mark_pool.has_full()) return 0;
   assists_active_.fetch_add_acq_rel(1);
   const std::int64_t start = now_ns();
-  const std::size_t before = mark_pool.bytes_marked.load_relaxed();
+  std::size_t done = 0;
   {
     Marker marker(mark_pool);
-    const auto debt = static_cast<std::size_t>(self.assist_debt);
-    marker.drain(debt < kMost ? debt : kMost);
+    marker.drain(budget);
+    done = marker.bytes_scanned();
   }
   assists_active_.fetch_sub_acq_rel(1);
-  const std::size_t done = mark_pool.bytes_marked.load_relaxed() - before;
   assisted_bytes_.fetch_add_relaxed(done);
   assist_ns_.fetch_add_relaxed(now_ns() - start);
   counters.assist_bytes.fetch_add_relaxed(done);
-  // What could not be paid because nothing was there to do is forgiven.
-  self.assist_debt = 0;
+  return done;
 }
 
 // --- settings ------------------------------------------------------------------------------------

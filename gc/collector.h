@@ -98,7 +98,8 @@ class Collector {
   void wait(Thread& self, Number& number, std::uint32_t value);
   void begin_if_idle(Thread& self, std::size_t bytes);
   void assist(Thread& self, std::size_t bytes);
-  void help_mark(Thread& self);
+  /// Marks up to `budget` bytes of what the pool has; returns bytes scanned.
+  std::size_t help_mark(std::size_t budget);
   void update_goal();
   void finish_cycle(const CycleRecord& record) GORT_REQUIRES(lock_);
 

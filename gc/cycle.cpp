@@ -131,6 +131,7 @@ void Cycle::drain() {
     std::size_t before = mark_pool.bytes_marked.load_relaxed();
     while (marker_.drain(kDrainBytes)) {
       marker_.publish_numbers();
+      marker_.share();
       const std::size_t after = mark_pool.bytes_marked.load_relaxed();
       collector_.background_credit_.fetch_add_relaxed(static_cast<std::int64_t>(after - before));
       before = after;

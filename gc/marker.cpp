@@ -98,6 +98,19 @@ bool Marker::drain(std::size_t budget) {
   }
 }
 
+void Marker::share() {
+  constexpr std::size_t kLeast = 4;
+  if (pool_.has_full() || block_ == nullptr || block_->count < kLeast) return;
+  GreyBlock* given = pool_.take_empty();
+  if (given == nullptr) return;  // no memory: keep them
+  const std::size_t half = block_->count / 2;
+  std::copy(block_->entries, block_->entries + half, given->entries);
+  std::copy(block_->entries + half, block_->entries + block_->count, block_->entries);
+  given->count = half;
+  block_->count -= half;
+  pool_.put_full(given);
+}
+
 void Marker::publish() {
   while (window_size_ > 0) push(window_[(window_head_ + --window_size_) % kWindow]);
   if (block_ != nullptr) {

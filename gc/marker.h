@@ -47,8 +47,13 @@ class Marker {
   /// Scans until `budget` bytes have been looked at or there is nothing grey here and in the pool.
   /// True if there is more to do.
   bool drain(std::size_t budget);
+  /// If the pool has nothing for others, gives it the older half of this marker's grey objects: in
+  /// a tree those are the roots of the larger parts.
+  void share();
   /// Scans every marked object again, for grey ones that were dropped. World stopped.
   void rescan_heap();
+  /// Bytes scanned since the numbers were published.
+  std::size_t bytes_scanned() const { return bytes_scanned_; }
   /// Adds what was done to the pool's numbers.
   void publish_numbers();
   /// The same, and hands all grey objects to the pool.
