@@ -101,7 +101,7 @@ class Collector {
   /// Marks up to `budget` bytes of what the pool has; returns bytes scanned.
   std::size_t help_mark(std::size_t budget);
   void update_goal();
-  void finish_cycle(const CycleRecord& record) GORT_REQUIRES(lock_);
+  void finish_cycle(const CycleRecord& record);
 
   /// False if the system gives no thread. The calling thread is in the runtime.
   bool ensure_thread(Thread& self);

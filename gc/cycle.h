@@ -92,8 +92,9 @@ class Cycle {
   void mark_dying();
   void scan_stack(const Thread& thread);
   void update_assist_ratio();
-  void stop();
-  void resume();
+  // The world lock is held from one to the other, over several functions.
+  void stop() GORT_NO_THREAD_SAFETY_ANALYSIS;
+  void resume() GORT_NO_THREAD_SAFETY_ANALYSIS;
 
   Collector& collector_;
   Thread& self_;
