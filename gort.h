@@ -4,6 +4,7 @@
 // rooms it gathers can be included one by one. See docs/ for the tour, README.md for an example.
 
 #include <gort/gc/allocate.h>
+#include <gort/gc/cleanup.h>
 #include <gort/gc/layout.h>
 #include <gort/gc/ref.h>
 #include <gort/gc/root.h>

@@ -27,22 +27,27 @@ namespace gort::gc {
 /// page above 32 KiB. Zero bytes give a distinct address.
 GORT_API void* allocate(std::size_t bytes, LayoutId layout);
 
+/// Has `destroy(object)` called once the object is dead; see cleanup.h. Throws std::bad_alloc.
+GORT_API void watch_destructor(void* object, void (*destroy)(void*), const char* name);
+
+/// A block for one T that dies alone, not with others in a tiny block.
+template <class T>
+void* allocate_destructible() {
+  if constexpr (!kHasReferences<T> && sizeof(T) < alloc::kTinySize) {
+    return allocate(alloc::kTinySize, kNoReferences);
+  } else {
+    return allocate_object<T>();
+  }
+}
+
 /// Bytes of the block (slot or pages) that `object` lies in; 0 if it is no heap object.
 GORT_API std::size_t block_size(const void* object);
 
-}  // namespace gort::gc
+namespace detail {
 
-namespace gort {
-
-/// A new T, constructed from `args`, as the only element of its block.
+/// A T in zeroed memory.
 template <class T, class... Args>
-T* make(Args&&... args) {
-  static_assert(
-      std::is_trivially_destructible_v<T>,
-      "gort::make: the collector frees this object without running its destructor, so the "
-      "destructor must be trivial");
-  static_assert(alignof(T) <= 16, "gort::make aligns to 16 bytes at most");
-  void* memory = gc::allocate_object<T>();
+GORT_ALWAYS_INLINE T* construct(void* memory, Args&&... args) {
   if constexpr (sizeof...(Args) == 0) {
     // The memory is zero, so T() would only zero it once more. Without the parentheses members that
     // no initialiser names keep what is there; the empty asm keeps the compiler from thinking that
@@ -52,6 +57,33 @@ T* make(Args&&... args) {
     return object;
   } else {
     return ::new (memory) T(std::forward<Args>(args)...);
+  }
+}
+
+}  // namespace detail
+}  // namespace gort::gc
+
+namespace gort {
+
+/// A new T, constructed from `args`, as the only element of its block. If T has a destructor that
+/// does something, it runs once nothing reaches the object any more, on the thread for cleanups
+/// (cleanup.h), or in shutdown(). Not if the constructor throws.
+template <class T, class... Args>
+T* make(Args&&... args) {
+  static_assert(alignof(T) <= 16, "gort::make aligns to 16 bytes at most");
+  if constexpr (std::is_trivially_destructible_v<T>) {
+    return gc::detail::construct<T>(gc::allocate_object<T>(), std::forward<Args>(args)...);
+  } else {
+    T* object =
+        gc::detail::construct<T>(gc::allocate_destructible<T>(), std::forward<Args>(args)...);
+    try {
+      gc::watch_destructor(
+          object, [](void* p) { static_cast<T*>(p)->~T(); }, gc::type_name<T>());
+    } catch (...) {
+      object->~T();
+      throw;
+    }
+    return object;
   }
 }
 

@@ -9,6 +9,7 @@
 #include <gort/base/clock.h>
 #include <gort/base/counters.h>
 #include <gort/base/metadata.h>
+#include <gort/gc/cleanups.h>
 #include <gort/gc/weak.h>
 
 namespace gort::gc {
@@ -28,6 +29,7 @@ void Collector::start(const CollectorOptions& options) {
   // registers finds; and the thread sanitizer's runtime is not made to be stopped anywhere.
   if (!options.conservative_stacks || GORT_TSAN) options_.stop_signal = 0;
   world.configure({options_.stop_signal});
+  cleanups.configure(options_.cleanup_thread, options_.stop_signal);
   gc_percent_.store_relaxed(options.gc_percent);
   memory_limit_.store_relaxed(options.memory_limit);
   runway_.store_relaxed(0);
@@ -41,7 +43,9 @@ void Collector::start(const CollectorOptions& options) {
 
 void Collector::shutdown() {
   Thread& self = world.attach();
+  cleanups.run_all();
   end_thread();
+  cleanups.end_thread();
   {
     const RuntimeScope runtime(self);
     world.stop();

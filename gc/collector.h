@@ -48,6 +48,8 @@ struct CollectorOptions {
   /// Sweep in the background after each cycle; otherwise only what allocation or the next cycle
   /// needs is swept. For watching what awaits the sweep.
   bool background_sweep = true;
+  /// Destructors and cleanups run on a thread of their own; otherwise only in run_cleanups().
+  bool cleanup_thread = true;
   /// Called at the end of each cycle, world running, on the thread that ran it: must not allocate.
   void (*on_cycle)(const CycleRecord&) = nullptr;
   /// Called on the same thread when a cycle reaches a phase, world running; it may take its time.
@@ -84,6 +86,10 @@ class Collector {
   /// Runs `f(context)` with the world stopped and every cache's numbers readable, at any phase of a
   /// cycle. The calling thread must be attached; `f` must not allocate from the heap.
   void with_world_stopped(void (*f)(void*), void* context);
+
+  /// No cycle is under way between these two: waits for the end of the one that is. World running.
+  void hold_cycles(Thread& self) GORT_ACQUIRE(lock_);
+  void release_cycles() GORT_RELEASE(lock_) { lock_.release(); }
 
  private:
   friend class Cycle;

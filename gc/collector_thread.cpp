@@ -7,6 +7,7 @@
 #include <new>
 
 #include <gort/base/fatal.h>
+#include <gort/gc/cleanups.h>
 #include <gort/gc/collector.h>
 
 namespace gort::gc {
@@ -65,18 +66,25 @@ void Collector::serve(Thread& self) {
       futex_wait(wanted_, wanted);
       wanted = wanted_.load_acquire();
     }
+    // Who holds it may be stopping the world (fork.cpp): parked until it is ours.
+    lock_.acquire();
     world.leave_blocking(self);
-    if (ending_.load_acquire()) return;
-    LockGuard guard(lock_);
-    run_cycle(self);
+    const bool ending = ending_.load_acquire();
+    if (!ending) run_cycle(self);
+    lock_.release();
+    if (ending) return;
   }
+}
+
+void Collector::hold_cycles(Thread& self) {
+  world.enter_blocking(self);
+  lock_.acquire();
+  world.leave_blocking(self);
 }
 
 // For a caller whose system gives it no thread.
 void Collector::run_cycle_inline(Thread& self) {
-  world.enter_blocking(self);
-  lock_.acquire();
-  world.leave_blocking(self);
+  hold_cycles(self);
   if (wanted_.load_acquire() != begun_.load_relaxed()) {
     struct Context {
       Collector* owner;
@@ -109,6 +117,7 @@ void Collector::run_cycle(Thread& self) {
   finish_cycle(record);
   marked_.store_seq_cst(marked_.load_relaxed() + 1);
   futex_wake(marked_, INT_MAX);
+  cleanups.wake();
   if (options_.background_sweep || sweep_wanted_.load_acquire() == begun_.load_relaxed()) {
     cycle.sweep();
   }

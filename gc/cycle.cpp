@@ -5,6 +5,7 @@
 #include <gort/alloc/heap.h>
 #include <gort/base/clock.h>
 #include <gort/base/counters.h>
+#include <gort/gc/cleanups.h>
 #include <gort/gc/collector.h>
 #include <gort/gc/roots.h>
 #include <gort/gc/verifier.h>
@@ -109,6 +110,10 @@ void Cycle::begin_marking() {
 void Cycle::mark_roots() {
   std::size_t count = 0;
   roots.for_each([this, &count](void* target) {
+    marker_.mark_address(reinterpret_cast<std::uintptr_t>(target));
+    if (++count % 1024 == 0) world.poll(self_);
+  });
+  cleanups.for_each_kept([this, &count](void* target) {
     marker_.mark_address(reinterpret_cast<std::uintptr_t>(target));
     if (++count % 1024 == 0) world.poll(self_);
   });

@@ -31,6 +31,7 @@
 namespace gort::gc {
 
 class Collector;
+struct CleanupRecord;
 
 enum class CycleReason : std::uint8_t { heap_goal, forced, emergency, every_nth };
 
@@ -102,7 +103,8 @@ class Cycle {
   CycleRecord record_;
   std::int64_t stop_start_ns_ = 0;
   std::int64_t mark_start_ns_ = 0;
-  std::size_t black_bytes_ = 0;  // unused slots of runs that turned black
+  CleanupRecord* dying_ = nullptr;  // destructors that are due, to be marked from
+  std::size_t black_bytes_ = 0;     // unused slots of runs that turned black
 };
 
 }  // namespace gort::gc

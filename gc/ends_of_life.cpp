@@ -1,14 +1,139 @@
 // The part of a cycle that deals with what has died: between the moment when nothing is grey and
 // the flip of the sweep generation.
+//
+//     look_for_dead    world running   where weak slots and records will have to be looked at
+//     begin_dying      world stopped,  weak slots of white objects are cleared; white objects with
+//                      nothing grey    a destructor are taken, and if there are any, marking goes
+//                                      on; if there are none, cleanups of white objects are due
+//     mark_dying       world running   marks what was taken and what that reaches
+//
+// In between, markers and barrier go on as before. Nobody can get hold of the objects that are
+// being marked: nothing that is reachable refers to them, and the weak slots are clear. So the dead
+// graph is traversed alone, and can be in any order; it is in depth-first order, because that gives
+// an order to destroy in: an object is done when everything it reaches has been visited, and in the
+// reverse order of being done, objects come before what they reach, if they are in no ring
+// (Tarjan, "Depth-first search and linear graph algorithms", 1972). What hangs off an object of
+// more than 1 MiB is left to the marker, with no order among it.
+//
+// The second time that begin_dying() is reached, no white object with a destructor is left: those
+// that were white then are marked, and what is new since was born marked.
+
+#include <algorithm>
+#include <cstdint>
+#include <new>
 
 #include <gort/base/counters.h>
+#include <gort/base/metadata.h>
+#include <gort/gc/cleanups.h>
 #include <gort/gc/cycle.h>
+#include <gort/gc/scan.h>
 #include <gort/gc/weak.h>
 
 namespace gort::gc {
+namespace {
+
+std::uintptr_t address_of(CleanupRecord* record) {
+  return reinterpret_cast<std::uintptr_t>(record->target_now());
+}
+
+// Too much to look at between two polls.
+constexpr std::size_t kLeftToMarker = std::size_t{1} << 20;
+
+// One depth-first traversal of what dies. Throws std::bad_alloc, having marked some.
+class DeadGraph {
+ public:
+  explicit DeadGraph(CleanupRecord* dying) {
+    for (CleanupRecord* r = dying; r != nullptr; r = r->next) doomed_.push_back({r, false});
+    std::sort(doomed_.begin(), doomed_.end(), [](const Doomed& a, const Doomed& b) {
+      return address_of(a.record) < address_of(b.record);
+    });
+  }
+
+  template <class Poll>
+  void traverse(Marker& marker, Poll&& poll) {
+    for (Doomed& start : doomed_) {
+      if (start.visited) continue;
+      stack_.push_back({address_of(start.record), nullptr});
+      while (!stack_.empty()) {
+        const Entry entry = stack_.back();
+        stack_.pop_back();
+        if (entry.done != nullptr) {
+          order_.push_back(entry.done);
+        } else {
+          visit(marker, entry.address);
+        }
+        if (++steps_ % 256 == 0) poll();
+      }
+    }
+  }
+
+  /// The records, in the order to run them.
+  CleanupRecord* order() {
+    CleanupRecord* list = nullptr;
+    for (CleanupRecord* record : order_) {  // the last becomes the first
+      record->next = list;
+      list = record;
+    }
+    return list;
+  }
+
+ private:
+  struct Doomed {
+    CleanupRecord* record;
+    bool visited;
+  };
+  struct Entry {
+    std::uintptr_t address;
+    CleanupRecord* done;  // not an address: everything this one reaches has been visited
+  };
+
+  void visit(Marker& marker, std::uintptr_t address) {
+    const alloc::Span* span = alloc::span_of(address);
+    if (span == nullptr) return;
+    const std::uint32_t slot = span->is_large() ? 0 : span->slot_of(address);
+    if (slot >= span->slot_count || !span->is_allocated(slot)) return;
+    const std::uintptr_t start = span->slot_start(slot);
+    Doomed* const doomed = find(start);
+    if (doomed != nullptr) {
+      // It may have been marked by way of a large object.
+      if (doomed->visited) return;
+      doomed->visited = true;
+      stack_.push_back({0, doomed->record});
+    }
+    if (span->elem_size > kLeftToMarker) {
+      marker.mark_address(start);
+      return;
+    }
+    if (!span->mark(slot) && doomed == nullptr) return;
+    mark_pool.objects_marked.fetch_add_relaxed(1);
+    mark_pool.bytes_marked.fetch_add_relaxed(span->elem_size);
+    if (span->noscan) return;
+    for_each_reference(*span, start, [this](std::uintptr_t& word) {
+      if (const std::uintptr_t child = AtomicRef(word).load_relaxed()) {
+        stack_.push_back({child, nullptr});
+      }
+    });
+  }
+
+  Doomed* find(std::uintptr_t start) {
+    const auto at = std::lower_bound(
+        doomed_.begin(), doomed_.end(), start,
+        [](const Doomed& d, std::uintptr_t a) { return address_of(d.record) < a; });
+    return at != doomed_.end() && address_of(at->record) == start ? &*at : nullptr;
+  }
+
+  metadata::Vector<Doomed> doomed_;  // by address
+  metadata::Vector<Entry> stack_;
+  metadata::Vector<CleanupRecord*> order_;
+  std::size_t steps_ = 0;
+};
+
+}  // namespace
 
 void Cycle::look_for_dead() {
-  weak_slots.find_suspects([this] { world.poll(self_); });
+  const auto poll = [this] { world.poll(self_); };
+  weak_slots.find_suspects(poll);
+  cleanups.find_suspects(poll);
 }
 
 bool Cycle::begin_dying() {
@@ -19,9 +144,29 @@ bool Cycle::begin_dying() {
     marker_.rescan_heap();
   }
   weak_slots.clear_dead();
+  dying_ = cleanups.take_dying();
+  if (dying_ != nullptr) return true;
+  cleanups.take_dead();
   return false;
 }
 
-void Cycle::mark_dying() {}
+void Cycle::mark_dying() {
+  if (dying_ == nullptr) return;
+  CleanupRecord* order = dying_;
+  try {
+    DeadGraph graph(dying_);
+    graph.traverse(marker_, [this] { world.poll(self_); });
+    order = graph.order();
+  } catch (const std::bad_alloc&) {
+    // In any order, then. What was marked and not looked at is found by a walk over the heap.
+    for (CleanupRecord* r = dying_; r != nullptr; r = r->next) marker_.mark_address(address_of(r));
+    mark_pool.overflowed.store_relaxed(true);
+  }
+  dying_ = nullptr;
+  drain();
+  // With objects dropped, what the dying reach is not all marked yet: but kept by them, who are
+  // roots from here on, until it is, and nothing is swept before.
+  cleanups.enqueue(order);
+}
 
 }  // namespace gort::gc

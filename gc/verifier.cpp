@@ -2,6 +2,7 @@
 
 #include <gort/alloc/heap.h>
 #include <gort/base/fatal.h>
+#include <gort/gc/cleanups.h>
 #include <gort/gc/roots.h>
 #include <gort/gc/scan.h>
 
@@ -19,6 +20,11 @@ void verify_marks() {
   roots.for_each([](void* target) {
     if (is_white(reinterpret_cast<std::uintptr_t>(target))) {
       fatal("verify: a root points at {}, which is not marked", target);
+    }
+  });
+  cleanups.for_each_kept([](void* target) {
+    if (is_white(reinterpret_cast<std::uintptr_t>(target))) {
+      fatal("verify: the destructor of {} is due, and it is not marked", target);
     }
   });
   alloc::heap.for_each_span([](const alloc::Span& span) {

@@ -67,12 +67,13 @@ void World::configure(const WorldOptions& options) {
   options_ = options;
 }
 
-Thread& World::attach(bool of_runtime) {
+Thread& World::attach(bool of_runtime, bool counted) {
   if (current_thread != nullptr) return *current_thread;
   auto* self = metadata::create<Thread>();
   self->stack = os::current_stack();
   self->handle = ::pthread_self();
   self->of_runtime = of_runtime;
+  self->counted = counted && !of_runtime;
   self->runtime_depth.store_relaxed(1);
   if (!of_runtime) ::pthread_setspecific(exit_key(), self);
   alloc::heap.add_cache(self->cache);
@@ -84,7 +85,7 @@ Thread& World::attach(bool of_runtime) {
     self->next = threads_;
     if (threads_ != nullptr) threads_->previous = self;
     threads_ = self;
-    if (!of_runtime) thread_count_.fetch_add_relaxed(1);
+    if (self->counted) thread_count_.fetch_add_relaxed(1);
   }
   leave_runtime(*self);
   return *self;
@@ -97,7 +98,7 @@ void World::unlink(Thread& self) {
     threads_ = self.next;
   }
   if (self.next != nullptr) self.next->previous = self.previous;
-  if (!self.of_runtime) thread_count_.fetch_sub_relaxed(1);
+  if (self.counted) thread_count_.fetch_sub_relaxed(1);
 }
 
 void World::detach() {

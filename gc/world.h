@@ -65,6 +65,7 @@ struct Thread {
   os::StackBounds stack;    ///< const-after-init
   pthread_t handle{};       ///< const-after-init
   bool of_runtime = false;  ///< const-after-init; a thread of the collector: has no roots
+  bool counted = true;      ///< const-after-init; one of thread_count()
   Atomic<std::uint32_t> state{running};
   /// Nested runtime regions. Written by the thread, read by its signal handler.
   Atomic<std::uint32_t> runtime_depth{0};
@@ -88,7 +89,8 @@ class World {
   void configure(const WorldOptions& options);
 
   /// Attaches the calling thread, if it is not. Throws std::bad_alloc.
-  Thread& attach(bool of_runtime = false);
+  /// One that is not `counted` is the runtime's own.
+  Thread& attach(bool of_runtime = false, bool counted = true);
   /// Detaches the calling thread: its cache goes back, its stack is no longer scanned.
   void detach();
   /// The calling thread, or null if it is not attached.

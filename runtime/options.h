@@ -49,6 +49,9 @@ struct Options {
   /// Give idle memory back in the background (alloc/scavenger.h). Without it only
   /// release_os_memory() does: for runs whose ledger must not depend on time.
   bool background_scavenger = true;
+  /// Run destructors and cleanups on a thread of their own, made when the first one is due. Without
+  /// it they run in run_cleanups() and shutdown() alone.
+  bool cleanup_thread = true;
   /// Collect at every Nth allocation; 0: off. For tests.
   std::uint64_t collect_every = 0;
   /// After every collection, with the world still stopped, check that nothing reachable is

@@ -56,6 +56,7 @@ void start(const Options& options) {
   collector_options.collect_every = options.collect_every;
   collector_options.verify = options.verify;
   collector_options.poison = options.poison;
+  collector_options.cleanup_thread = options.cleanup_thread;
   collector_options.on_cycle = cycle_ended;
   trace_cycles = options.gctrace;
   trace_scavenger = options.scavtrace;

@@ -17,8 +17,9 @@ namespace gort {
 /// between is a std::logic_error. Opens mimalloc (base/metadata.h) for its own memory.
 GORT_API void start();
 GORT_API void start(const Options& options);
-/// Frees every object and gives all idle memory back. Every other thread must be detached before;
-/// otherwise std::logic_error. All references dangle afterwards. start() may follow.
+/// Runs all destructors and cleanups that are left (gc/cleanup.h), frees every object and gives all
+/// idle memory back. Every other thread must be detached before; otherwise std::logic_error. All
+/// references dangle afterwards. start() may follow.
 GORT_API void shutdown();
 
 /// A full collection, finished and swept on return. Go's runtime.GC().
