@@ -61,8 +61,9 @@ struct Arena {
   std::uint64_t used[kArenaPages / 64];
   std::uint64_t returned[kArenaPages / 64];
   std::uint64_t fresh[kArenaPages / 64];
-  Arena* next;      ///< while a growth has not published it yet
-  PageOwner whole;  ///< as long as there is no page table: whose the whole arena is
+  std::uint32_t huge_chunks;  ///< bit c: huge pages have been asked for behind chunk c
+  Arena* next;                ///< while a growth has not published it yet
+  PageOwner whole;            ///< as long as there is no page table: whose the whole arena is
 
   /// The span of page `i`, or null.
   Span* span_of_page(std::size_t i);

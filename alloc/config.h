@@ -26,6 +26,11 @@ inline constexpr std::size_t kChunkPages = 512;
 inline constexpr std::size_t kChunkSize = kChunkPages * kPageSize;  // 4 MiB
 inline constexpr std::size_t kArenaChunks = kArenaPages / kChunkPages;
 
+/// From this much heap on, huge pages are asked for behind further chunks: they save a quarter of
+/// the time of large maps and graphs, which is spent in misses of the address translation. A small
+/// heap would pay for them with resident memory that it does not use.
+inline constexpr std::size_t kHugePagesFrom = std::size_t{64} << 20;
+
 // --- size classes --------------------------------------------------------------------------------
 /// Larger objects get a span of their own.
 inline constexpr std::size_t kMaxSmallSize = 32768;

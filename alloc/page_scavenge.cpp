@@ -6,6 +6,7 @@
 
 #include <gort/alloc/page_state.h>
 #include <gort/base/counters.h>
+#include <gort/base/os.h>
 
 namespace gort::alloc {
 namespace {
@@ -14,6 +15,22 @@ constexpr std::size_t kHugePages = (std::size_t{2} << 20) / kPageSize;
 // One scavenge stops after so many refusals: some memory cannot be given back (mlock), and if it is
 // all of it, trying must not go on for ever.
 constexpr int kMaxRefusals = 16;
+
+// Behind a huge page, one touch of one page brings back all of it, given-back and never used memory
+// too. So a chunk that loses memory gets small pages from now on, and what is behind its returned
+// pages goes.
+void stop_using_huge_pages(Arena& arena, std::size_t chunk) {
+  const std::uint32_t bit = std::uint32_t{1} << chunk;
+  if ((arena.huge_chunks & bit) == 0) return;
+  arena.huge_chunks &= ~bit;
+  const std::uintptr_t start = arena.start + chunk * kChunkSize;
+  os::hint_huge_pages(reinterpret_cast<void*>(start), kChunkSize, false);
+  bits::for_each_run(arena.returned + chunk * kChunkWords, kChunkPages,
+                     [start](std::size_t first, std::size_t count) {
+                       os::drop_prepared(reinterpret_cast<void*>(start + first * kPageSize),
+                                         count * kPageSize);
+                     });
+}
 
 }  // namespace
 
@@ -97,6 +114,7 @@ void PageAllocator::finish_candidate(Candidate run, bool given_back) {
   }
   for_each_part(run.first, run.count, [](Arena& arena, std::size_t at, std::size_t here) {
     bits::set_range(arena.returned, at, here);
+    stop_using_huge_pages(arena, at / kChunkPages);
   });
   idle_.owner_add_relaxed(-bytes);
   returned_.owner_add_relaxed(bytes);

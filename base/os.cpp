@@ -143,6 +143,8 @@ void release(void* address, std::size_t bytes, From from) {
   }
 }
 
+void drop_prepared(void* address, std::size_t bytes) { ::madvise(address, bytes, MADV_DONTNEED); }
+
 void hint_huge_pages(void* address, std::size_t bytes, bool wanted) {
   ::madvise(address, bytes, wanted ? MADV_HUGEPAGE : MADV_NOHUGEPAGE);
 }

@@ -57,6 +57,10 @@ bool decommit(void* address, std::size_t bytes);
 enum class From { reserved, prepared, ready };
 void release(void* address, std::size_t bytes, From from);
 
+/// prepared -> prepared: drops what the system has put there unasked, since a huge page that is
+/// touched anywhere becomes resident everywhere. A refusal is ignored.
+void drop_prepared(void* address, std::size_t bytes);
+
 /// Asks for huge pages (or asks not to have them) behind a range. A hint: failure is ignored.
 void hint_huge_pages(void* address, std::size_t bytes, bool wanted);
 

@@ -24,6 +24,9 @@ struct Runtime {
   explicit Runtime(Options options = {}) {
     options.conservative_stacks = false;
     options.verify = true;
+    // The equations compare two snapshots, between which nothing may move.
+    options.background_scavenger = false;
+    options.background_sweep = false;
     start(options);
   }
   ~Runtime() { shutdown(); }
