@@ -78,6 +78,9 @@ class Scavenger {
     if (GORT_UNLIKELY(retained > wake_above_.load_relaxed())) wake();
   }
 
+  /// Once a process. Fork handlers that take locks of lower ranks are to be installed after these.
+  static void install_fork_handlers();
+
   // --- for everybody -----------------------------------------------------------------------------
   /// Gives back everything that is idle, now. Returns the bytes. Others may allocate meanwhile: no
   /// lock of theirs is held for longer than it takes to mark a chunk's pages.
@@ -101,7 +104,6 @@ class Scavenger {
   void wake();
   void goals_changed() GORT_EXCLUDES(lock_);
   void make_thread() GORT_REQUIRES(lock_);
-  void install_fork_handlers();
 
   static void before_fork();
   static void after_fork_in_parent();

@@ -54,6 +54,9 @@ std::size_t block_size(const void* object) {
   return span == nullptr ? 0 : span->elem_size;
 }
 
+// Half an entry at most is lost.
+void free_span_classes_in_child() { class_lock.reset_in_child(); }
+
 namespace detail {
 
 void* allocate_typed_slow(std::size_t size, LayoutId layout_id, Atomic<std::uint16_t>& span_class) {

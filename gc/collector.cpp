@@ -10,6 +10,7 @@
 #include <gort/base/counters.h>
 #include <gort/base/metadata.h>
 #include <gort/gc/cleanups.h>
+#include <gort/gc/fork.h>
 #include <gort/gc/weak.h>
 
 namespace gort::gc {
@@ -37,6 +38,7 @@ void Collector::start(const CollectorOptions& options) {
   alloc::heap.run_limit.store_relaxed(options.collect_every > 0 ? 1 : alloc::kMaxRunBytes);
   alloc::heap.poison.store_relaxed(options.poison);
   alloc::collector_hooks = {enter_slow_path, leave_slow_path, out_of_memory};
+  install_fork_handlers();
   started_.store_release(true);
   world.attach();
 }

@@ -90,6 +90,8 @@ class Collector {
   /// No cycle is under way between these two: waits for the end of the one that is. World running.
   void hold_cycles(Thread& self) GORT_ACQUIRE(lock_);
   void release_cycles() GORT_RELEASE(lock_) { lock_.release(); }
+  /// In the child of a fork, between the two: the thread is gone, and what it was asked for.
+  void after_fork_in_child();
 
  private:
   friend class Cycle;

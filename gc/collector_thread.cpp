@@ -82,6 +82,13 @@ void Collector::hold_cycles(Thread& self) {
   world.leave_blocking(self);
 }
 
+void Collector::after_fork_in_child() {
+  thread_state_.store_relaxed(none);
+  ending_.store_relaxed(false);
+  wanted_.store_relaxed(begun_.load_relaxed());
+  record_lock_.reset_in_child();
+}
+
 // For a caller whose system gives it no thread.
 void Collector::run_cycle_inline(Thread& self) {
   hold_cycles(self);

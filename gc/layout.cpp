@@ -64,6 +64,8 @@ const Layout& layout(LayoutId id) {
   return entry(id);
 }
 
+void free_layouts_in_child() { table_lock.reset_in_child(); }
+
 std::size_t layout_count() { return count.load_acquire(); }
 
 }  // namespace gort::gc

@@ -28,6 +28,7 @@
 #include <utility>
 
 #include <gort/alloc/span.h>
+#include <gort/base/atomic.h>
 #include <gort/base/bits.h>
 #include <gort/base/config.h>
 #include <gort/base/units.h>
@@ -62,6 +63,10 @@ LayoutId intern_layout(std::size_t size, const std::uint64_t* bitmap, const char
 
 /// The layout behind an id that intern_layout returned; not for kNoReferences. Any thread, no lock.
 const Layout& layout(LayoutId id);
+
+/// In the child of a fork: a thread that is gone may have been interning. Its entry is not
+/// published, so the next one takes its place.
+void free_layouts_in_child();
 
 /// Number of layouts interned so far (ids are 1..count).
 std::size_t layout_count();
@@ -202,6 +207,13 @@ inline constexpr auto kTypeName = [] {
 
 }  // namespace detail
 
+namespace detail {
+
+template <class T>
+inline constinit Atomic<LayoutId> known_layout{kNoReferences};
+
+}  // namespace detail
+
 /// The name of T as the compiler spells it, for reports.
 template <class T>
 constexpr const char* type_name() {
@@ -216,8 +228,12 @@ LayoutId layout_id() {
   if constexpr (!kHasReferences<T>) {
     return kNoReferences;
   } else {
-    static const LayoutId id =
-        intern_layout(sizeof(T), kReferenceBits<T>.bits.data(), type_name<T>());
+    // No static local: the child of a fork might find its guard taken. Twice gives the same id.
+    LayoutId id = detail::known_layout<T>.load_acquire();
+    if (GORT_UNLIKELY(id == kNoReferences)) {
+      id = intern_layout(sizeof(T), kReferenceBits<T>.bits.data(), type_name<T>());
+      detail::known_layout<T>.store_release(id);
+    }
     return id;
   }
 }

@@ -39,6 +39,9 @@ class RootTable {
   /// Roots in use, null ones included.
   std::size_t count();
 
+  /// Held over a fork (fork.cpp).
+  Lock& lock() GORT_RETURN_CAPABILITY(lock_) { return lock_; }
+
  private:
   static constexpr std::size_t kSlots = 511;
   static constexpr std::uintptr_t kFree = std::uintptr_t{1} << 63;

@@ -54,7 +54,7 @@ void StopSignal::handle(int signal, siginfo_t* info, void* context) {
   }
   Thread* const self = World::current();
   if (self != nullptr && self->runtime_depth.load_relaxed() == 0 &&
-      world.stopping_.load_seq_cst() != 0) {
+      world.stopping_.load_seq_cst() == World::kStopped) {
     World::enter_runtime(*self);
     // The interrupted registers, vector registers too, are in the signal frame, which lies on this
     // stack above us, so scanning from here on upwards finds them.

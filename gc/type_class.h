@@ -30,6 +30,9 @@ inline constexpr std::size_t kMaxUniformSize = 64 * kWordSize;
 /// `bytes` zeroed bytes with this layout; see allocate.h.
 void* allocate(std::size_t bytes, LayoutId layout);
 
+/// In the child of a fork: a thread that is gone may have been registering a class.
+void free_span_classes_in_child();
+
 namespace detail {
 
 template <class T>

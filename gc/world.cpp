@@ -139,7 +139,7 @@ void World::stop() {
       &self);
   lock_.acquire();
   self.state.store_seq_cst(Thread::running);  // no stop can be in progress: we hold the lock
-  stopping_.store_seq_cst(1);
+  stopping_.store_seq_cst(kStopped);
   if (options_.stop_signal != 0) {
     for (Thread* t = threads_; t != nullptr; t = t->next) {
       if (t != &self && t->state.load_seq_cst() == Thread::running) {
@@ -179,12 +179,20 @@ void World::resume() {
 
 void World::wait_while_stopping(Thread& self) {
   for (;;) {
-    while (stopping_.load_seq_cst() != 0) futex_wait(stopping_, 1);
+    std::uint32_t stopping = 0;
+    while (must_wait(self, stopping = stopping_.load_seq_cst())) futex_wait(stopping_, stopping);
     self.state.store_seq_cst(Thread::running);
-    if (stopping_.load_seq_cst() == 0) return;
+    if (!must_wait(self, stopping_.load_seq_cst())) return;
     self.state.store_seq_cst(Thread::parked);
     futex_wake(self.state, INT_MAX);
   }
+}
+
+void World::stop_for_fork() {
+  stop();
+  // Who goes on sees this, as it has waited for it: so it cannot pass a poll.
+  stopping_.store_seq_cst(kForking);
+  futex_wake(stopping_, INT_MAX);
 }
 
 // With the stack recorded, and the depth above 0.
@@ -235,13 +243,11 @@ void World::leave_blocking(Thread& self) {
 }
 
 void World::keep_only_current_after_fork() {
-  Thread* self = current_thread;
-  lock_.reset_in_child();
-  stopping_.store_seq_cst(0);
-  LockGuard guard(lock_);
   for (Thread* t = threads_; t != nullptr;) {
     Thread* next = t->next;
-    if (t != self) {
+    if (t != current_thread) {
+      // It may have been anywhere in a fast path.
+      t->cache.flush_interrupted();
       alloc::heap.remove_cache(t->cache);
       unlink(*t);
       metadata::destroy(t);

@@ -37,6 +37,10 @@
 // region either: where an allocation begins the program knows what it holds in roots, where it ends
 // the new object is not in one yet.
 //
+// Over a fork `stopping` is 2 (fork.cpp): threads that a signal had stopped in the program's code
+// go on in it, since the C library's locks, which one of them may hold, are taken by fork itself;
+// all others stay parked, and who enters an allocation's slow path or polls is parked too.
+//
 // Locks: world lock (rank world) guards the list; held from stop() to resume().
 
 #include <cstddef>
@@ -132,8 +136,11 @@ class World {
   /// Attached threads of the program.
   std::size_t thread_count() const { return thread_count_.load_relaxed(); }
 
-  /// The child of a fork has one thread, the caller; forgets all others.
-  void keep_only_current_after_fork();
+  /// stop(), and then lets the program's own code run, as far as it does not need the runtime.
+  void stop_for_fork() GORT_ACQUIRE(lock_);
+  /// The child of a fork has one thread, the caller; forgets all others. Between stop_for_fork()
+  /// and resume().
+  void keep_only_current_after_fork() GORT_REQUIRES(lock_);
 
  private:
   friend struct StopSignal;
@@ -142,7 +149,13 @@ class World {
   void park(Thread& self);
   void wait_while_stopping(Thread& self);
   void wait_until_parked(Thread& thread);
+  static bool must_wait(const Thread& self, std::uint32_t stopping) {
+    return stopping == kStopped || (stopping == kForking && !self.interrupted);
+  }
   void unlink(Thread& self) GORT_REQUIRES(lock_);
+
+  static constexpr std::uint32_t kStopped = 1;
+  static constexpr std::uint32_t kForking = 2;
 
   Lock lock_{LockRank::world};
   Atomic<std::uint32_t> stopping_{0};

@@ -1,0 +1,247 @@
+// A child of fork can use the heap, whatever the other threads were doing. Each child has a bound
+// in time: what these tests look for shows as a hang.
+
+#include <catch2/catch.hpp>
+
+#include <atomic>
+#include <csignal>
+#include <thread>
+#include <vector>
+
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <gort/base/counters.h>
+#include <gort/gc/cleanup.h>
+#include <gort/gc/weak.h>
+#include <gort/tests/gc/heap_fixture.h>
+
+#if !GORT_TSAN  // it ends the child of a process that has threads
+
+using namespace gort;
+using gort_test::Node;
+
+namespace {
+
+// Lists that are checked as they grow; 0 if all is well.
+long build_and_check(int rounds) {
+  long wrong = 0;
+  for (int round = 0; round < rounds; ++round) {
+    Node* head = nullptr;
+    for (long i = 0; i < 500; ++i) {
+      Node* node = make<Node>();
+      wrong += node->left != nullptr || node->value != 0;
+      node->left = head;
+      node->value = i;
+      head = node;
+      char* text = make_array<char>(static_cast<std::size_t>(i % 40 + 1));
+      for (long k = 0; k <= i % 40; ++k) wrong += text[k] != 0;
+      text[0] = 'x';
+    }
+    long expected = 499;
+    for (const Node* n = head; n != nullptr; n = n->left) wrong += n->value != expected--;
+    wrong += expected != -1;
+  }
+  return wrong;
+}
+
+// Forks; the child runs f() and exits with what it returns, or dies of SIGALRM.
+template <class F>
+int child(F&& f) {
+  const pid_t pid = ::fork();
+  if (pid == 0) {
+    ::alarm(60);
+    ::_exit(static_cast<int>(f()));
+  }
+  int status = 0;
+  while (::waitpid(pid, &status, 0) < 0) {
+  }
+  return WIFEXITED(status) ? WEXITSTATUS(status) : 1000 + WTERMSIG(status);
+}
+
+gc::CollectorOptions as_used() {
+  gc::CollectorOptions options;
+  options.stop_signal = SIGURG;
+  options.verify = true;
+  options.poison = true;
+  return options;
+}
+
+void collect() { gc::collector.collect(gc::CycleReason::forced, true); }
+
+struct Mourned {
+  Ref<Node> node;
+  static std::atomic<int> dead;
+  ~Mourned() { ++dead; }
+  GORT_FIELDS(Mourned, node);
+};
+std::atomic<int> Mourned::dead{0};
+
+}  // namespace
+
+TEST_CASE("children work while two threads allocate and collections run", "[gc][fork]") {
+  gc::collector.start(as_used());
+  std::atomic<bool> stop{false};
+  std::atomic<long> wrong{0};
+  auto work = [&] {
+    while (!stop) {
+      wrong += build_and_check(1);
+      std::vector<Root<Node>> some(20, make<Node>());
+      Weak<Node> weak(some[3].get());
+      make<Mourned>();
+      std::vector<char> malloced(1000);  // the C library's locks are busy, too
+      wrong += weak.get() != some[4].get();
+    }
+  };
+  std::thread a(work);
+  std::thread b(work);
+  std::thread c([&] {
+    gc::world.attach();
+    while (!stop) collect();
+  });
+  Root<Node> kept(make<Node>());
+  kept->value = 31;
+  for (int i = 0; i < 100; ++i) {
+    const std::uint64_t cycles = counters.cycles.load_relaxed();
+    const int result = child([&] {
+      if (gc::world.thread_count() != 1) return 2L;
+      long bad = build_and_check(3);
+      collect();
+      bad += build_and_check(1);
+      collect();
+      if (counters.cycles.load_relaxed() < cycles + 2) return 3L;
+      if (kept->value != 31) return 4L;
+      std::thread t([&] { bad += build_and_check(2); });  // and threads of its own
+      t.join();
+      if (i % 10 == 0) gc::collector.shutdown();
+      return bad == 0 ? 0L : 5L;
+    });
+    REQUIRE(result == 0);
+  }
+  stop = true;
+  a.join();
+  b.join();
+  c.join();
+  CHECK(wrong == 0);
+  CHECK(kept->value == 31);
+  kept = nullptr;
+  gc::collector.shutdown();
+}
+
+TEST_CASE("a child collects by itself when its heap grows", "[gc][fork]") {
+  gc::collector.start(as_used());
+  build_and_check(100);
+  const std::uint64_t cycles = counters.cycles.load_relaxed();
+  CHECK(child([&] {
+          const long bad = build_and_check(3000);
+          return bad == 0 && counters.cycles.load_relaxed() > cycles + 2 ? 0 : 1;
+        }) == 0);
+  gc::collector.shutdown();
+}
+
+TEST_CASE("a cycle that has been asked for by a thread that is gone", "[gc][fork]") {
+  // The collector is kept busy by threads that ask all the time.
+  gc::collector.start(as_used());
+  std::atomic<bool> stop{false};
+  std::vector<std::thread> threads;
+  for (int t = 0; t < 3; ++t) {
+    threads.emplace_back([&] {
+      gc::world.attach();
+      while (!stop) collect();
+    });
+  }
+  for (int i = 0; i < 30; ++i) {
+    REQUIRE(child([] {
+              collect();
+              return build_and_check(2);
+            }) == 0);
+  }
+  stop = true;
+  for (std::thread& t : threads) t.join();
+  gc::collector.shutdown();
+}
+
+TEST_CASE("a thread that is not attached, and one in a Blocking region, may fork", "[gc][fork]") {
+  gc::collector.start(as_used());
+  make<Node>();
+  int outside = -1;
+  std::thread([&] { outside = child([] { return build_and_check(2); }); }).join();
+  CHECK(outside == 0);
+  gc::Thread& self = gc::world.attach();
+  gc::world.enter_blocking(self);
+  const int blocking = child([&] {
+    gc::world.leave_blocking(self);
+    collect();
+    return build_and_check(2);
+  });
+  // Still parked: a collection does not wait for this thread.
+  std::thread([] {
+    gc::world.attach();
+    collect();
+  }).join();
+  gc::world.leave_blocking(self);
+  CHECK(blocking == 0);
+  CHECK(gc::world.thread_count() == 1);
+  gc::collector.shutdown();
+}
+
+TEST_CASE("destructors run in the child, and in the parent", "[gc][fork]") {
+  Mourned::dead = 0;
+  gc::collector.start(as_used());
+  for (int i = 0; i < 10; ++i) make<Mourned>();
+  collect();  // makes the thread for cleanups, most likely
+  const int before = Mourned::dead;
+  CHECK(child([&] {
+          Mourned::dead = before;
+          for (int i = 0; i < 100; ++i) make<Mourned>();
+          gc::collector.shutdown();
+          return Mourned::dead >= 100 ? 0 : 1;
+        }) == 0);
+  gc::collector.shutdown();
+  CHECK(Mourned::dead == 10);
+}
+
+TEST_CASE("a cleanup may fork", "[gc][fork]") {
+  gc::collector.start(as_used());
+  static std::atomic<int> result{-1};
+  result = -1;
+  add_cleanup(make<Node>(), [] {
+    result = child([] {
+      collect();
+      return build_and_check(2);
+    });
+  });
+  for (int i = 0; i < 50 && result < 0; ++i) {
+    build_and_check(1);
+    collect();
+    run_cleanups();
+  }
+  gc::collector.shutdown();
+  CHECK(result == 0);
+}
+
+TEST_CASE("threads that stop at polls alone are parked over a fork", "[gc][fork]") {
+  gort_test::ExactHeap heap;
+  std::atomic<bool> stop{false};
+  std::thread a([&] {
+    while (!stop) {
+      Root<Node> node(make<Node>());
+      node->left = make<Node>();
+    }
+  });
+  for (int i = 0; i < 30; ++i) {
+    REQUIRE(child([&] {
+              heap.collect();
+              Root<Node> node(make<Node>());
+              heap.collect();
+              return 0;
+            }) == 0);
+  }
+  stop = true;
+  gc::Thread& self = gc::world.attach();
+  gc::world.enter_blocking(self);  // or a collection that the other asks for would wait for us
+  a.join();
+  gc::world.leave_blocking(self);
+}
+
+#endif
