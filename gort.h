@@ -6,6 +6,7 @@
 #include <gort/gc/allocate.h>
 #include <gort/gc/cleanup.h>
 #include <gort/gc/layout.h>
+#include <gort/gc/ranges.h>
 #include <gort/gc/ref.h>
 #include <gort/gc/root.h>
 #include <gort/gc/weak.h>

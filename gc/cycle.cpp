@@ -7,6 +7,7 @@
 #include <gort/base/counters.h>
 #include <gort/gc/cleanups.h>
 #include <gort/gc/collector.h>
+#include <gort/gc/ranges.h>
 #include <gort/gc/roots.h>
 #include <gort/gc/verifier.h>
 
@@ -73,9 +74,12 @@ void Cycle::mark() {
 void Cycle::scan_stack(const Thread& thread) {
   const auto* registers = reinterpret_cast<const char*>(thread.registers);
   marker_.mark_range(registers, registers + sizeof thread.registers);
-  if (thread.stack_pointer < thread.stack.low || thread.stack_pointer >= thread.stack.high) return;
-  marker_.mark_range(thread.stack_pointer, thread.stack.high);
-  record_.stack_bytes += static_cast<std::size_t>(thread.stack.high - thread.stack_pointer);
+  const char* const low = thread.stack_pointer;
+  const bool on_its_own = low >= thread.stack.low && low < thread.stack.high;
+  const char* const high = on_its_own ? thread.stack.high : ranges.high_end_of(low);
+  if (high == nullptr) return;
+  marker_.mark_range(low, high);
+  record_.stack_bytes += static_cast<std::size_t>(high - low);
 }
 
 void Cycle::begin_marking() {
@@ -102,6 +106,7 @@ void Cycle::begin_marking() {
     }
     if (collector_.options_.conservative_stacks && !thread.of_runtime) scan_stack(thread);
   });
+  scan_ranges(collector_.options_.conservative_stacks);
   update_assist_ratio();
   resume();
   mark_start_ns_ = now_ns();
@@ -117,7 +122,7 @@ void Cycle::mark_roots() {
     marker_.mark_address(reinterpret_cast<std::uintptr_t>(target));
     if (++count % 1024 == 0) world.poll(self_);
   });
-  record_.root_bytes = count * kWordSize;
+  record_.root_bytes += count * kWordSize;
 }
 
 void Cycle::update_assist_ratio() {

@@ -92,6 +92,7 @@ class Cycle {
   bool begin_dying();
   void mark_dying();
   void scan_stack(const Thread& thread);
+  void scan_ranges(bool stacks);  // ranges.cpp
   void update_assist_ratio();
   // The world lock is held from one to the other, over several functions.
   void stop() GORT_NO_THREAD_SAFETY_ANALYSIS;

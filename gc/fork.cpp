@@ -36,6 +36,7 @@
 #include <gort/gc/cleanups.h>
 #include <gort/gc/collector.h>
 #include <gort/gc/layout.h>
+#include <gort/gc/ranges.h>
 #include <gort/gc/roots.h>
 #include <gort/gc/type_class.h>
 #include <gort/gc/weak.h>
@@ -51,7 +52,8 @@ struct {
   bool was_blocking;   ///< it forks in a Blocking region
 } fork_state;
 
-Lock* const held[] = {&roots.lock(), &weak_slots.lock(), &cleanups.lock()};  // by rank
+Lock* const held[] = {&roots.lock(), &weak_slots.lock(), &ranges.lock(),
+                      &cleanups.lock()};  // by rank
 
 void before_fork() GORT_NO_THREAD_SAFETY_ANALYSIS {
   if (!collector.started()) return;

@@ -57,12 +57,24 @@
 
 namespace gort::gc {
 
+struct FiberStack;
+
+/// rbx, rbp, r12-r15 (x86-64); x19-x29 (AArch64). What the calling convention lets a function keep
+/// in registers over a call.
+inline constexpr std::size_t kSavedRegisters = 11;
+
+/// Where a stack was left that no thread runs on at the moment (ranges.h).
+struct SuspendedStack {
+  const char* stack_pointer = nullptr;
+  std::uintptr_t registers[kSavedRegisters] = {};
+  /// The frame of the function that recorded this, gone by now: it may have held the rest of its
+  /// caller's registers.
+  std::uintptr_t frame[64] = {};
+};
+
 /// One attached thread.
 struct Thread {
   enum State : std::uint32_t { running, parked };
-  /// rbx, rbp, r12-r15 (x86-64); x19-x29 (AArch64). What the calling convention lets a function
-  /// keep in registers over a call.
-  static constexpr std::size_t kSavedRegisters = 11;
 
   alloc::ThreadCache cache;
   BarrierBuffer overwritten;
@@ -76,6 +88,8 @@ struct Thread {
   bool interrupted = false;             ///< parked by the handler; valid while parked
   const char* stack_pointer = nullptr;  ///< lowest stack address to scan; valid while parked
   std::uintptr_t registers[kSavedRegisters] = {};  ///< valid while parked
+  FiberStack* fiber = nullptr;                     ///< what it runs on; null: its own stack
+  SuspendedStack own_stack;                        ///< where it left that
   std::int64_t assist_debt =
       0;                       ///< bytes to mark for bytes allocated (assist.cpp); the thread's own
   Thread* next = nullptr;      ///< guard: world lock
