@@ -117,7 +117,7 @@ class Cleanups {
   Lock& lock() GORT_RETURN_CAPABILITY(lock_) { return lock_; }
   /// In the child of a fork, with the lock held: the thread is gone, unless it is the caller; what
   /// another thread was running is not run again.
-  void after_fork_in_child(Thread* self);
+  void after_fork_in_child(Thread* self) GORT_REQUIRES(lock_);
 
  private:
   static constexpr std::size_t kRecords = 63;

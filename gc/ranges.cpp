@@ -12,7 +12,9 @@ namespace gort::gc {
 constinit Ranges ranges;
 
 void Ranges::add(const char* begin, const char* end) {
-  auto* range = metadata::create<Range>(begin, end, nullptr);
+  auto* range = metadata::create<Range>();
+  range->low = begin;
+  range->high = end;
   LockGuard guard(lock_);
   range->next = ranges_;
   ranges_ = range;

@@ -66,9 +66,9 @@ class Ranges {
 
  private:
   struct Range {
-    const char* low;
-    const char* high;
-    Range* next;
+    const char* low = nullptr;
+    const char* high = nullptr;
+    Range* next = nullptr;
   };
   Lock lock_{LockRank::ranges};
   Range* ranges_ GORT_GUARDED_BY(lock_) = nullptr;
