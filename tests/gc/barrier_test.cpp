@@ -1,0 +1,190 @@
+// The windows of the write barrier (gc/barrier.h) and of allocation during marking
+// (alloc/thread_cache.h), one by one: each test brings a cycle to a phase, does there what would
+// hide an object from a marker, and lets the cycle go on. verify=1 looks at the marks, poison=1 at
+// what was freed. tests/mutations takes the lines out that these tests are for.
+
+#include <catch2/catch.hpp>
+
+#include <atomic>
+#include <csignal>
+#include <functional>
+#include <memory>
+#include <thread>
+#include <vector>
+
+#include <gort/base/counters.h>
+#include <gort/tests/gc/heap_fixture.h>
+
+using namespace gort;
+using gort_test::ExactHeap;
+using gort_test::Node;
+
+namespace {
+
+// What to do, once, at the next marking_started; on the collector's thread, the world running and
+// nothing marked yet but what stacks refer to.
+std::function<void()> at_marking_started;
+
+void on_phase(gc::Phase phase) {
+  if (phase != gc::Phase::marking_started || !at_marking_started) return;
+  const auto f = std::move(at_marking_started);
+  at_marking_started = nullptr;
+  f();
+}
+
+gc::CollectorOptions stepped() {
+  gc::CollectorOptions options;
+  options.on_phase = on_phase;
+  return options;
+}
+
+}  // namespace
+
+TEST_CASE("a reference moved to an object born black is recorded where it was", "[gc][barrier]") {
+  ExactHeap heap(stepped());
+  Root<Node> old_home(make<Node>());
+  Root<Node> new_home;
+  old_home->left = make<Node>();
+  old_home->left->value = 7;
+  at_marking_started = [&] {
+    new_home = make<Node>();  // black: no marker will look into it
+    new_home->left = old_home->left;
+    old_home->left = nullptr;
+  };
+  heap.collect();
+  REQUIRE(new_home->left.get() != nullptr);
+  CHECK(new_home->left->value == 7);
+  CHECK(heap.objects() == 3);
+}
+
+TEST_CASE("a root that is overwritten, or goes, is recorded", "[gc][barrier]") {
+  ExactHeap heap(stepped());
+  Root<Node> overwritten(make<Node>());
+  Root<Node> new_home;
+  auto going = std::make_unique<Root<Node>>(make<Node>());
+  overwritten->value = 1;
+  (*going)->value = 2;
+  at_marking_started = [&] {
+    new_home = make<Node>();
+    new_home->left = overwritten.get();
+    new_home->right = going->get();
+    overwritten = nullptr;
+    going.reset();
+  };
+  heap.collect();
+  CHECK(new_home->left->value == 1);
+  CHECK(new_home->right->value == 2);
+  CHECK(heap.objects() == 3);
+}
+
+TEST_CASE("references that are cleared in bulk are recorded", "[gc][barrier]") {
+  ExactHeap heap(stepped());
+  constexpr std::size_t kCount = 20'000;  // more than one piece
+  Root<Ref<Node>> array(make_array<Ref<Node>>(kCount));
+  for (std::size_t i = 0; i < kCount; ++i) {
+    array.get()[i] = make<Node>();
+    array.get()[i]->value = static_cast<long>(i);
+  }
+  Root<Ref<Node>> copy;
+  at_marking_started = [&] {
+    copy = make_array<Ref<Node>>(kCount);
+    for (std::size_t i = 0; i < kCount; ++i) copy.get()[i] = array.get()[i];
+    gc::clear_references(array.get(), kCount * sizeof(Ref<Node>));
+  };
+  heap.collect();
+  long wrong = 0;
+  for (std::size_t i = 0; i < kCount; ++i) {
+    wrong += copy.get()[i]->value != static_cast<long>(i);
+    wrong += array.get()[i].get() != nullptr;
+  }
+  CHECK(wrong == 0);
+  CHECK(heap.objects() == kCount + 2);
+}
+
+TEST_CASE("what is allocated during marking outlives it, small, tiny and large", "[gc][barrier]") {
+  ExactHeap heap(stepped());
+  Root<Node> in_old_run(make<Node>());  // its class has a run before marking begins
+  Root<Node> kept;
+  std::vector<Root<char>> others;
+  at_marking_started = [&] {
+    kept = make<Node>();
+    kept->value = 5;
+    for (const std::size_t size : {1U, 100U, 5000U, 100'000U}) {
+      others.emplace_back(make_array<char>(size));
+      others.back().get()[size - 1] = 'x';
+    }
+  };
+  std::thread other([&] {
+    gc::world.attach();
+    make<Node>();  // leaves a run that is black from the first stop on
+    heap.collect();
+  });
+  gc::Thread& self = gc::world.attach();
+  gc::world.enter_blocking(self);
+  other.join();
+  gc::world.leave_blocking(self);
+  CHECK(kept->value == 5);
+  CHECK(others[3].get()[99'999] == 'x');
+  CHECK(others[0].get()[0] == 'x');
+  heap.collect();
+  CHECK(heap.objects() == 6);
+}
+
+TEST_CASE("unused slots of black runs are free again after the cycle", "[gc][barrier]") {
+  ExactHeap heap(stepped());
+  Root<Node> root;
+  at_marking_started = [&] { root = make<Node>(); };
+  for (int i = 0; i < 5; ++i) {
+    heap.collect();
+    at_marking_started = [&] { root = make<Node>(); };
+  }
+  at_marking_started = nullptr;
+  heap.collect();  // the objects that were replaced during marking
+  // One object in one span, however many runs were black.
+  CHECK(heap.objects() == 1);
+  const alloc::Span* span = alloc::span_of(root.get());
+  CHECK(span->allocated == 1);
+  CHECK(bits::count_range(span->mark_bits, 0, span->slot_count) == 0);
+}
+
+#if !GORT_TSAN
+TEST_CASE("an old value in a register when marking ends is found there", "[gc][barrier][stop]") {
+  // A store cut in half: old loaded, new stored, the record still to come, and the thread is in
+  // this state when the last stop interrupts it.
+  gc::CollectorOptions options = stepped();
+  options.stop_signal = SIGURG;
+  options.poison = true;
+  gc::collector.start(options);
+  std::atomic<int> stage{0};
+  long seen = 0;
+  std::thread writer([&] {
+    Node* holder = make<Node>();
+    holder->left = make<Node>();
+    holder->left->value = 31;
+    // Through the middle of the slot, so that no word of this stack is the object's address.
+    auto* slot = reinterpret_cast<void**>(&holder->left);
+    stage = 1;
+    while (stage != 2) {
+    }
+    auto* old = static_cast<Node*>(AtomicRef<void*>(*slot).load_relaxed());
+    AtomicRef<void*>(*slot).store_relaxed(nullptr);
+    stage = 3;
+    while (stage != 4) {
+    }
+    seen = old->value;
+    gc::detail::record_overwritten(old);
+  });
+  while (stage != 1) {
+  }
+  at_marking_started = [&] {
+    stage = 2;
+    while (stage != 3) {
+    }
+  };
+  gc::collector.collect(gc::CycleReason::forced, true);
+  stage = 4;
+  writer.join();
+  gc::collector.shutdown();
+  CHECK(seen == 31);
+}
+#endif
