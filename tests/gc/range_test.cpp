@@ -250,7 +250,7 @@ TEST_CASE("a thread is stopped by signal on a fiber", "[gc][fiber]") {
       node->value = 92;
       stage = 1;
       long wrong = 0;
-      while (stage.load(std::memory_order_relaxed) != 2) wrong += node->value != 92;
+      while (stage != 2) wrong += node->value != 92;
       self.step = wrong == 0 ? 2 : -1;
     });
     fiber.resume();
