@@ -74,6 +74,8 @@ void Cycle::mark() {
 void Cycle::scan_stack(const Thread& thread) {
   const auto* registers = reinterpret_cast<const char*>(thread.registers);
   marker_.mark_range(registers, registers + sizeof thread.registers);
+  const auto* kept = reinterpret_cast<const char*>(thread.kept);
+  marker_.mark_range(kept, kept + thread.kept_words * kWordSize);
   const char* const low = thread.stack_pointer;
   const bool on_its_own = low >= thread.stack.low && low < thread.stack.high;
   const char* const high = on_its_own ? thread.stack.high : ranges.high_end_of(low);

@@ -32,32 +32,52 @@ pthread_key_t exit_key() {
 }  // namespace
 
 void with_stack_recorded(Thread& thread, void (*f)(void*), void* context) {
+  // What the caller keeps in a register is still there, or this function's first instructions have
+  // pushed it: the scan begins at the stack pointer, below all that was pushed.
   std::uintptr_t* const to = thread.registers;
-  // This function keeps a frame pointer (it asks for its frame's address), so its caller's stands
-  // at the beginning of the frame.
-  const auto* frame = static_cast<const std::uintptr_t*>(__builtin_frame_address(0));
+  const char* stack_pointer = nullptr;
 #if defined(__x86_64__)
   asm volatile(
-      "movq %%rbx, 0(%0)\n\tmovq %%r12, 8(%0)\n\tmovq %%r13, 16(%0)\n\t"
-      "movq %%r14, 24(%0)\n\tmovq %%r15, 32(%0)"
-      :
+      "movq %%rbx, 0(%1)\n\tmovq %%rbp, 8(%1)\n\tmovq %%r12, 16(%1)\n\t"
+      "movq %%r13, 24(%1)\n\tmovq %%r14, 32(%1)\n\tmovq %%r15, 40(%1)\n\tmovq %%rsp, %0"
+      : "=&r"(stack_pointer)
       : "r"(to)
       : "memory");
-  to[5] = frame[0];
 #elif defined(__aarch64__)
   asm volatile(
-      "stp x19, x20, [%0, #0]\n\tstp x21, x22, [%0, #16]\n\tstp x23, x24, [%0, #32]\n\t"
-      "stp x25, x26, [%0, #48]\n\tstp x27, x28, [%0, #64]"
-      :
+      "stp x19, x20, [%1, #0]\n\tstp x21, x22, [%1, #16]\n\tstp x23, x24, [%1, #32]\n\t"
+      "stp x25, x26, [%1, #48]\n\tstp x27, x28, [%1, #64]\n\tstr x29, [%1, #80]\n\t"
+      "mov %0, sp"
+      : "=&r"(stack_pointer)
       : "r"(to)
       : "memory");
-  to[10] = frame[0];
 #else
 #error "tell with_stack_recorded which registers survive a call here"
 #endif
-  thread.stack_pointer = reinterpret_cast<const char*>(frame);
+  thread.stack_pointer = stack_pointer;
+  thread.kept_words = 0;
   f(context);
 }
+
+namespace {
+
+// For a thread that goes on after its stack has been recorded, in enter_blocking() or stop(): what
+// callers keep in registers may have been pushed in frames that are gone by the time of the scan,
+// so those frames, up to `end`, are copied.
+void keep_frames(Thread& thread, const char* end) {
+  const auto* from = reinterpret_cast<const std::uintptr_t*>(thread.stack_pointer);
+  const auto words = static_cast<std::size_t>(end - thread.stack_pointer) / kWordSize;
+  GORT_CHECK(words <= Thread::kMostKeptWords, "a frame of {} words", words);
+  for (std::size_t i = 0; i < words; ++i) thread.kept[i] = from[i];
+  thread.kept_words = words;
+}
+
+struct Leaving {
+  Thread* thread;
+  const char* end;
+};
+
+}  // namespace
 
 Thread* World::current() { return current_thread; }
 
@@ -128,15 +148,17 @@ void World::stop() {
   // In the runtime until resume(): a late signal of an earlier stop must not park the stopper.
   enter_runtime(self);
   // Somebody else may be stopping the world and waiting for us.
+  Leaving leaving{&self, static_cast<const char*>(__builtin_frame_address(0)) + 2 * kWordSize};
   with_stack_recorded(
       self,
       [](void* context) {
-        auto& thread = *static_cast<Thread*>(context);
-        thread.interrupted = false;
-        thread.state.store_seq_cst(Thread::parked);
-        futex_wake(thread.state, INT_MAX);
+        const auto [thread, end] = *static_cast<Leaving*>(context);
+        keep_frames(*thread, end);
+        thread->interrupted = false;
+        thread->state.store_seq_cst(Thread::parked);
+        futex_wake(thread->state, INT_MAX);
       },
-      &self);
+      &leaving);
   lock_.acquire();
   self.state.store_seq_cst(Thread::running);  // no stop can be in progress: we hold the lock
   stopping_.store_seq_cst(kStopped);
@@ -225,15 +247,17 @@ void World::park_after_runtime(Thread& self) {
 
 void World::enter_blocking(Thread& self) {
   enter_runtime(self);  // the handler would overwrite what is being recorded
+  Leaving leaving{&self, static_cast<const char*>(__builtin_frame_address(0)) + 2 * kWordSize};
   with_stack_recorded(
       self,
       [](void* context) {
-        auto& thread = *static_cast<Thread*>(context);
-        thread.interrupted = false;
-        thread.state.store_seq_cst(Thread::parked);
-        if (world.stopping_.load_seq_cst() != 0) futex_wake(thread.state, INT_MAX);
+        const auto [thread, end] = *static_cast<Leaving*>(context);
+        keep_frames(*thread, end);
+        thread->interrupted = false;
+        thread->state.store_seq_cst(Thread::parked);
+        if (world.stopping_.load_seq_cst() != 0) futex_wake(thread->state, INT_MAX);
       },
-      &self);
+      &leaving);
   // Still in the runtime: parked, the thread need not be signalled, and is not.
 }
 

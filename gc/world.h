@@ -88,8 +88,12 @@ struct Thread {
   bool interrupted = false;             ///< parked by the handler; valid while parked
   const char* stack_pointer = nullptr;  ///< lowest stack address to scan; valid while parked
   std::uintptr_t registers[kSavedRegisters] = {};  ///< valid while parked
-  FiberStack* fiber = nullptr;                     ///< what it runs on; null: its own stack
-  SuspendedStack own_stack;                        ///< where it left that
+  /// Frames that are gone since the stack was recorded; valid while parked.
+  static constexpr std::size_t kMostKeptWords = 256;
+  std::uintptr_t kept[kMostKeptWords] = {};
+  std::size_t kept_words = 0;
+  FiberStack* fiber = nullptr;  ///< what it runs on; null: its own stack
+  SuspendedStack own_stack;     ///< where it left that
   std::int64_t assist_debt =
       0;                       ///< bytes to mark for bytes allocated (assist.cpp); the thread's own
   Thread* next = nullptr;      ///< guard: world lock
@@ -129,7 +133,7 @@ class World {
 
   /// Stops every attached thread but the caller, which must be attached and hold no lock of rank
   /// world or higher. Returns with the world lock held, the caller in the runtime.
-  void stop() GORT_ACQUIRE(lock_);
+  GORT_NOINLINE void stop() GORT_ACQUIRE(lock_);
   void resume() GORT_RELEASE(lock_);
 
   /// Parks the calling thread while a stop is requested. Any attached thread, holding no lock but
@@ -139,7 +143,7 @@ class World {
   }
 
   /// The calling thread touches no heap reference between these two. They do not nest.
-  void enter_blocking(Thread& self);
+  GORT_NOINLINE void enter_blocking(Thread& self);
   void leave_blocking(Thread& self);
 
   /// Calls `f(thread)` for each attached thread. World stopped.
