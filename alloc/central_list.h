@@ -52,7 +52,8 @@ class SpanStack {
   Span* head_ = nullptr;
 };
 
-class CentralList {
+// A cache line each: threads that refill different classes do not meet.
+class alignas(64) CentralList {
  public:
   /// A swept span with at least one free slot (perhaps), or null.
   Span* pop_partial_swept() {

@@ -77,10 +77,11 @@ class Heap {
   /// span_bytes() when the sweep generation rose last: with everything dead still in place.
   std::size_t in_use_at_flip() const { return in_use_at_flip_.load_relaxed(); }
 
-  Atomic<std::size_t> heap_live{0};
+  alignas(64) Atomic<std::size_t> heap_live{0};
+  /// Read at every refill, written twice a cycle: on a line of their own, like the two below.
   /// Markers run: what is allocated now is born marked (thread_cache.h, "black"). Written with the
   /// world stopped.
-  Atomic<bool> allocate_black{false};
+  alignas(64) Atomic<bool> allocate_black{false};
   /// Bytes that a refill hands out at most (but at least one slot). 1 sends every allocation
   /// through the slow path: for debugging modes that must see each one.
   Atomic<std::size_t> run_limit{kMaxRunBytes};
