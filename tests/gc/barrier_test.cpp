@@ -25,11 +25,18 @@ namespace {
 // nothing marked yet but what stacks refer to.
 std::function<void()> at_marking_started;
 
+// The same when everything that was reachable has been marked.
+std::function<void()> at_drained;
+
 void on_phase(gc::Phase phase) {
-  if (phase != gc::Phase::marking_started || !at_marking_started) return;
-  const auto f = std::move(at_marking_started);
-  at_marking_started = nullptr;
-  f();
+  auto once = [](std::function<void()>& hook) {
+    if (!hook) return;
+    const auto f = std::move(hook);
+    hook = nullptr;
+    f();
+  };
+  if (phase == gc::Phase::marking_started) once(at_marking_started);
+  if (phase == gc::Phase::drained) once(at_drained);
 }
 
 gc::CollectorOptions stepped() {
@@ -55,6 +62,38 @@ TEST_CASE("a reference moved to an object born black is recorded where it was", 
   REQUIRE(new_home->left.get() != nullptr);
   CHECK(new_home->left->value == 7);
   CHECK(heap.objects() == 3);
+}
+
+TEST_CASE("what the last stop finds is marked, however much it is", "[gc][barrier]") {
+  ExactHeap heap(stepped());
+  constexpr long kLength = 100'000;  // more than one stop marks
+  Root<Node> old_home(make<Node>());
+  for (long i = 0; i < kLength; ++i) {
+    Root<Node> node(make<Node>());
+    node->left = old_home->left;
+    old_home->left = node.get();
+  }
+  Root<Node> new_home;
+  at_marking_started = [&] {
+    new_home = make<Node>();
+    new_home->left = old_home->left;
+    old_home->left = nullptr;
+  };
+  heap.collect();
+  CHECK(gc::collector.last_cycle().stops > 2);
+  CHECK(heap.objects() == kLength + 2);
+}
+
+TEST_CASE("what is allocated after the roots were looked at outlives marking", "[gc][barrier]") {
+  ExactHeap heap(stepped());
+  Root<Node> kept;
+  Root<char> large;
+  at_drained = [&] {
+    kept = make<Node>();
+    large = make_array<char>(100'000);
+  };
+  heap.collect();
+  CHECK(heap.objects() == 2);
 }
 
 TEST_CASE("a root that is overwritten, or goes, is recorded", "[gc][barrier]") {
