@@ -64,7 +64,7 @@ namespace {
 // For a thread that goes on after its stack has been recorded, in enter_blocking() or stop(): what
 // callers keep in registers may have been pushed in frames that are gone by the time of the scan,
 // so those frames, up to `end`, are copied.
-void keep_frames(Thread& thread, const char* end) {
+GORT_NO_SANITIZE void keep_frames(Thread& thread, const char* end) {
   const auto* from = reinterpret_cast<const std::uintptr_t*>(thread.stack_pointer);
   const auto words = static_cast<std::size_t>(end - thread.stack_pointer) / kWordSize;
   GORT_CHECK(words <= Thread::kMostKeptWords, "a frame of {} words", words);
