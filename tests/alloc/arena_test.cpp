@@ -42,7 +42,7 @@ TEST_CASE("span_of any bit pattern is its span or nothing", "[alloc][arena]") {
   const std::uint64_t seed = gort_test::test_seed();
   INFO("GORT_TEST_SEED=" << seed);
   Random random(seed);
-  EmptyHeap heap;
+  EmptyHeap empty;
   CHECK(span_of(std::uintptr_t{0}) == nullptr);  // no window yet
   CHECK(span_of(~std::uintptr_t{0}) == nullptr);
 
@@ -53,8 +53,8 @@ TEST_CASE("span_of any bit pattern is its span or nothing", "[alloc][arena]") {
   };
   std::vector<Owned> owned(300);
   for (Owned& o : owned) {
-    o.run = heap.allocate(1 + random.below(random.below(10) == 0 ? 12'000 : 30));
-    heap.allocate(1 + random.below(5));  // a gap that belongs to no span
+    o.run = empty.allocate(1 + random.below(random.below(10) == 0 ? 12'000 : 30));
+    empty.allocate(1 + random.below(5));  // a gap that belongs to no span
     o.span.start = o.run.start;
     o.span.page_count = static_cast<std::uint32_t>(o.run.pages.count());
     set_span(o.run.start, o.run.pages, &o.span);
@@ -90,10 +90,10 @@ TEST_CASE("span_of any bit pattern is its span or nothing", "[alloc][arena]") {
 }
 
 TEST_CASE("an arena of one span needs no page table until it is cut up", "[alloc][arena]") {
-  EmptyHeap heap;
+  EmptyHeap empty;
   const std::size_t metadata_before = metadata::bytes();
   Span span;
-  const PageRun huge = heap.allocate(100 * kArenaPages);
+  const PageRun huge = empty.allocate(100 * kArenaPages);
   set_span(huge.start, huge.pages, &span);
   CHECK(metadata::bytes() - metadata_before < 100 * 8_KiB);
   for (std::size_t place = 0; place < 100; ++place) {
@@ -104,52 +104,52 @@ TEST_CASE("an arena of one span needs no page table until it is cut up", "[alloc
   CHECK(span_of(place_address(100)) == nullptr);
   set_span(huge.start, huge.pages, nullptr);
   CHECK(span_of(place_address(50)) == nullptr);
-  heap.free(huge);
+  empty.free(huge);
 
-  const PageRun small = heap.allocate(1);
+  const PageRun small = empty.allocate(1);
   set_span(small.start, small.pages, &span);
   CHECK(page_tables[0].load_relaxed() != nullptr);
   CHECK(span_of(place_address(0)) == &span);
   CHECK(span_of(place_address(0) + kPageSize) == nullptr);
   set_span(small.start, small.pages, nullptr);
-  heap.free(small);
+  empty.free(small);
 
   // The table stays, and a span over the whole arena is written into it.
-  const PageRun again = heap.allocate(2 * kArenaPages);
+  const PageRun again = empty.allocate(2 * kArenaPages);
   set_span(again.start, again.pages, &span);
   for (std::size_t page = 0; page < 2 * kArenaPages; page += 31) {
     REQUIRE(span_of(again.start + page * kPageSize) == &span);
   }
-  heap.check();
+  empty.check();
   set_span(again.start, again.pages, nullptr);
-  heap.free(again);
-  heap.check();
+  empty.free(again);
+  empty.check();
 }
 
 TEST_CASE("an occupied place is skipped", "[alloc][arena]") {
-  EmptyHeap heap;
-  REQUIRE(heap.allocate(1));
+  EmptyHeap empty;
+  REQUIRE(empty.allocate(1));
   const Foreign foreign(1, 12 * 4096);
   // The rest of arena 0 is used up first, then the run moves on behind the foreign mapping.
-  const PageRun small = heap.allocate(kArenaPages - kChunkPages);
+  const PageRun small = empty.allocate(kArenaPages - kChunkPages);
   CHECK(place_of(small.start) == 0);
-  const PageRun large = heap.allocate(2 * kArenaPages);
+  const PageRun large = empty.allocate(2 * kArenaPages);
   REQUIRE(large);
   CHECK(place_of(large.start) == 2);
   CHECK(arenas[1].load_relaxed() == nullptr);
   CHECK(span_of(place_address(1) + 12 * 4096) == nullptr);
   // What was left of arena 0 was prepared on the way and is found again.
-  const PageRun rest = heap.allocate(kChunkPages - 1);
+  const PageRun rest = empty.allocate(kChunkPages - 1);
   CHECK(place_of(rest.start) == 0);
-  heap.check();
+  empty.check();
 }
 
 TEST_CASE("many occupied places, at any offset", "[alloc][arena]") {
   const std::uint64_t seed = gort_test::test_seed();
   INFO("GORT_TEST_SEED=" << seed);
   Random random(seed);
-  EmptyHeap heap;
-  REQUIRE(heap.allocate(1));
+  EmptyHeap empty;
+  REQUIRE(empty.allocate(1));
   std::vector<std::unique_ptr<Foreign>> foreign;
   std::vector<bool> occupied(64);
   for (std::size_t place = 1; place < occupied.size(); ++place) {
@@ -159,28 +159,28 @@ TEST_CASE("many occupied places, at any offset", "[alloc][arena]") {
     }
   }
   for (int i = 0; i < 12; ++i) {
-    const PageRun run = heap.allocate(1 + random.below(3 * kArenaPages));
+    const PageRun run = empty.allocate(1 + random.below(3 * kArenaPages));
     REQUIRE(run);
     for (std::size_t p = place_of(run.start); p <= place_of(run.start + run.pages.bytes() - 1);
          ++p) {
       if (p < occupied.size()) REQUIRE_FALSE(occupied[p]);
       REQUIRE(arenas[p].load_relaxed() != nullptr);
     }
-    heap.check();
+    empty.check();
   }
 }
 
 TEST_CASE("a mapping that goes away does not matter afterwards", "[alloc][arena]") {
-  EmptyHeap heap;
-  REQUIRE(heap.allocate(kArenaPages));
+  EmptyHeap empty;
+  REQUIRE(empty.allocate(kArenaPages));
   {
     const Foreign foreign(1, 0);
-    CHECK(place_of(heap.allocate(1).start) == 2);
+    CHECK(place_of(empty.allocate(1).start) == 2);
   }
   // Place 1 is free now, but places before the last arena are not come back to.
-  CHECK(place_of(heap.allocate(kArenaPages).start) == 2);
+  CHECK(place_of(empty.allocate(kArenaPages).start) == 2);
   CHECK(arenas[1].load_relaxed() == nullptr);
-  heap.check();
+  empty.check();
 }
 
 TEST_CASE("a limit on address space is a refusal, not an occupied place", "[alloc][arena]") {
@@ -214,27 +214,27 @@ TEST_CASE("a limit on address space is a refusal, not an occupied place", "[allo
 }
 
 TEST_CASE("without hints the window lies where the kernel likes", "[alloc][arena]") {
-  EmptyHeap heap;
+  EmptyHeap empty;
   window_options.use_hints = false;
-  const PageRun run = heap.allocate(3 * kArenaPages);
+  const PageRun run = empty.allocate(3 * kArenaPages);
   REQUIRE(run);
   CHECK(window.base % kArenaSize == 0);
   *reinterpret_cast<char*>(run.start + run.pages.bytes() - 1) = 1;
-  heap.check();
+  empty.check();
 }
 
 TEST_CASE("released address space can be had again", "[alloc][arena]") {
-  EmptyHeap heap;
+  EmptyHeap empty;
   for (int i = 0; i < 5; ++i) {
-    const PageRun run = heap.allocate(2 * kArenaPages + 1);
+    const PageRun run = empty.allocate(2 * kArenaPages + 1);
     REQUIRE(run);
     CHECK(run.zeroed);
     *reinterpret_cast<char*>(run.start + run.pages.bytes() - 1) = 1;
-    heap.free(run.start, 100);
-    heap.pages.scavenge(64_KiB);
-    LockGuard guard(heap.pages.lock);
-    heap.pages.release_everything();
+    empty.free(run.start, 100);
+    empty.pages.scavenge(64_KiB);
+    LockGuard guard(empty.pages.lock);
+    empty.pages.release_everything();
     CHECK(span_of(run.start) == nullptr);
-    CHECK(heap.pages.reserved() + heap.pages.returned() + heap.pages.idle() == 0);
+    CHECK(empty.pages.reserved() + empty.pages.returned() + empty.pages.idle() == 0);
   }
 }

@@ -21,18 +21,18 @@ namespace {
 // Touches everything that talks to the system: growth inside an arena and across several, a run
 // with alignment, a page cache, scavenging in pieces and of everything, reuse, growth again.
 // Returns the number of refusals it saw.
-int exercise(EmptyHeap& heap) {
+int exercise(EmptyHeap& empty) {
   int refused = 0;
   std::vector<PageRun> live;
   auto take = [&](std::size_t n, std::size_t alignment = 1) {
-    const std::size_t before = heap.pages.used();
-    const PageRun run = heap.allocate(n, alignment);
+    const std::size_t before = empty.pages.used();
+    const PageRun run = empty.allocate(n, alignment);
     if (!run) {
       ++refused;
-      REQUIRE(heap.pages.used() == before);
+      REQUIRE(empty.pages.used() == before);
       return;
     }
-    REQUIRE(heap.pages.used() == before + n * kPageSize);
+    REQUIRE(empty.pages.used() == before + n * kPageSize);
     *reinterpret_cast<std::uint64_t*>(run.start) = run.start;
     *reinterpret_cast<std::uint64_t*>(run.start + run.pages.bytes() - 8) = run.start;
     live.push_back(run);
@@ -42,7 +42,7 @@ int exercise(EmptyHeap& heap) {
     REQUIRE(*reinterpret_cast<std::uint64_t*>(live[i].start) == live[i].start);
     REQUIRE(*reinterpret_cast<std::uint64_t*>(live[i].start + live[i].pages.bytes() - 8) ==
             live[i].start);
-    heap.free(live[i]);
+    empty.free(live[i]);
     live.erase(live.begin() + static_cast<long>(i));
   };
   take(1);
@@ -50,45 +50,45 @@ int exercise(EmptyHeap& heap) {
   take(100, 64);
   take(3 * kArenaPages);
   PageCache cache;
-  if (!heap.fill(cache)) {
+  if (!empty.fill(cache)) {
     ++refused;
     REQUIRE(cache.empty());
   }
   if (const PageRun run = cache.allocate(Pages(3))) {
-    heap.check(cache.returned_bytes());
-    heap.free(run);
+    empty.check(cache.returned_bytes());
+    empty.free(run);
   }
-  heap.flush(cache);
-  heap.check();
+  empty.flush(cache);
+  empty.check();
   drop(1);
   const std::uint64_t refusals = counters.os_refusals.load_relaxed();
-  if (heap.pages.idle() >= 64_KiB) {
-    const std::size_t done = heap.pages.scavenge(64_KiB);
+  if (empty.pages.idle() >= 64_KiB) {
+    const std::size_t done = empty.pages.scavenge(64_KiB);
     refused += done < 64_KiB || counters.os_refusals.load_relaxed() != refusals;
   }
-  heap.check();
+  empty.check();
   drop(1);
   take(7);
   take(kChunkPages, kChunkPages);
   drop(0);
-  const std::size_t idle = heap.pages.idle();
-  if (heap.pages.scavenge_all() < idle) ++refused;
-  heap.check();
+  const std::size_t idle = empty.pages.idle();
+  if (empty.pages.scavenge_all() < idle) ++refused;
+  empty.check();
   take(4 * kArenaPages);
   take(2 * kArenaPages, kArenaPages);
   while (!live.empty()) drop(live.size() - 1);
-  heap.check();
-  const std::size_t rest = heap.pages.idle();
-  if (heap.pages.scavenge_all() < rest) ++refused;
-  heap.check();
+  empty.check();
+  const std::size_t rest = empty.pages.idle();
+  if (empty.pages.scavenge_all() < rest) ++refused;
+  empty.check();
   return refused;
 }
 
 // The number of calls that a run makes when nothing is refused.
 std::uint64_t calls_of_a_run() {
-  EmptyHeap heap;
+  EmptyHeap empty;
   const std::uint64_t before = os::calls_for_test();
-  REQUIRE(exercise(heap) == 0);
+  REQUIRE(exercise(empty) == 0);
   return os::calls_for_test() - before;
 }
 
@@ -102,24 +102,24 @@ bool place_skipped() {
 // Calls that look for the window's base, before an arena is reserved and a chunk prepared. Under
 // AddressSanitizer many hints are taken.
 std::uint64_t probes_of_a_run() {
-  EmptyHeap heap;
+  EmptyHeap empty;
   const std::uint64_t before = os::calls_for_test();
-  REQUIRE(heap.allocate(1));
+  REQUIRE(empty.allocate(1));
   return os::calls_for_test() - before - 2;
 }
 
 void run_with_refusal(std::uint64_t k, std::uint64_t probes, bool and_all_later) {
   CAPTURE(k, and_all_later);
-  EmptyHeap heap;
+  EmptyHeap empty;
   os::fail_call_for_test(k, and_all_later);
-  const int refused = exercise(heap);
+  const int refused = exercise(empty);
   os::fail_call_for_test(0);
   // A single refusal of address space can look like somebody else's mapping: then the next hint, or
   // the next place, was taken.
   if (!and_all_later) CHECK((refused > 0 || k <= probes || place_skipped()));
   if (and_all_later) CHECK(refused > 0);
-  CHECK(heap.pages.used() == 0);
-  CHECK(exercise(heap) == 0);  // the system is willing again
+  CHECK(empty.pages.used() == 0);
+  CHECK(exercise(empty) == 0);  // the system is willing again
 }
 
 }  // namespace
@@ -141,14 +141,14 @@ TEST_CASE("each call may be refused with 64 KiB pages of the system", "[alloc][p
   const std::uint64_t calls = calls_of_a_run();
   for (std::uint64_t k = 1; k <= calls; ++k) {
     CAPTURE(k);
-    EmptyHeap heap;
+    EmptyHeap empty;
     os::set_page_size_for_test(64_KiB);
     os::fail_call_for_test(k, k % 2 == 0);
-    exercise(heap);
+    exercise(empty);
     os::fail_call_for_test(0);
-    heap.pages.scavenge_all();
-    CHECK(heap.pages.idle() == 0);
-    heap.check();
+    empty.pages.scavenge_all();
+    CHECK(empty.pages.idle() == 0);
+    empty.check();
   }
 }
 
@@ -156,47 +156,47 @@ TEST_CASE("arena records and page tables may be refused", "[alloc][arena][oom]")
   // Four records and, as the run ends inside the fourth arena, one page table.
   for (std::size_t k = 1; k <= 6; ++k) {
     CAPTURE(k);
-    EmptyHeap heap;
+    EmptyHeap empty;
     const os::Counts before = os::counts();
     const std::size_t metadata_before = metadata::bytes();
     metadata::fail_allocation_for_test(k);
-    const PageRun run = heap.allocate(3 * kArenaPages + 1);
+    const PageRun run = empty.allocate(3 * kArenaPages + 1);
     metadata::fail_allocation_for_test(0);
     CHECK(static_cast<bool>(run) == (k == 6));
     if (k <= 4) {
       CHECK(os::counts().mapped() == before.mapped());  // the address space went back
       CHECK(metadata::bytes() == metadata_before);
     }
-    heap.check();
-    CHECK(heap.allocate(4 * kArenaPages));
-    heap.check();
+    empty.check();
+    CHECK(empty.allocate(4 * kArenaPages));
+    empty.check();
   }
 }
 
 TEST_CASE("memory that cannot be given back stays idle, and the scavenger gives up",
           "[alloc][page][oom]") {
-  EmptyHeap heap;
+  EmptyHeap empty;
   std::vector<PageRun> runs;
-  for (int i = 0; i < 200; ++i) runs.push_back(heap.allocate(1));
-  for (std::size_t i = 0; i < runs.size(); i += 2) heap.free(runs[i]);
+  for (int i = 0; i < 200; ++i) runs.push_back(empty.allocate(1));
+  for (std::size_t i = 0; i < runs.size(); i += 2) empty.free(runs[i]);
   const std::uint64_t before = os::calls_for_test();
   os::fail_call_for_test(1, true);
-  CHECK(heap.pages.scavenge_all() == 0);
+  CHECK(empty.pages.scavenge_all() == 0);
   os::fail_call_for_test(0);
   CHECK(os::calls_for_test() - before <= 20);
-  CHECK(heap.pages.idle() == 100 * kPageSize);
-  heap.check();
-  CHECK(heap.pages.scavenge_all() == 100 * kPageSize);
-  heap.check();
-  for (std::size_t i = 1; i < runs.size(); i += 2) heap.free(runs[i]);
+  CHECK(empty.pages.idle() == 100 * kPageSize);
+  empty.check();
+  CHECK(empty.pages.scavenge_all() == 100 * kPageSize);
+  empty.check();
+  for (std::size_t i = 1; i < runs.size(); i += 2) empty.free(runs[i]);
 }
 
 TEST_CASE("a large object is refused whole at each call and each record", "[alloc][large][oom]") {
-  EmptyHeap heap;
+  EmptyHeap empty;
   alloc::heap.allocate_large(1, true, 0);
   for (std::uint64_t k = 1; k <= 20; ++k) {
     CAPTURE(k);
-    const std::size_t used = heap.pages.used();
+    const std::size_t used = empty.pages.used();
     const std::size_t spans = alloc::heap.span_count();
     const bool fail_record = k > 10;
     if (fail_record) {
@@ -212,13 +212,13 @@ TEST_CASE("a large object is refused whole at each call and each record", "[allo
     os::fail_call_for_test(0);
     metadata::fail_allocation_for_test(0);
     if (p == nullptr) {
-      CHECK(heap.pages.used() == used);
+      CHECK(empty.pages.used() == used);
       CHECK(alloc::heap.span_count() == spans);
     } else {
       CHECK(alloc::heap.span_count() == spans + 1);
       CHECK(span_of(p) != nullptr);
     }
-    heap.check();
+    empty.check();
   }
   alloc::heap.free_everything();
 }

@@ -190,32 +190,32 @@ TEST_CASE("millions of random requests", "[alloc][page][.slow]") {
 }
 
 TEST_CASE("the heap grows in chunks of 4 MiB, and all of it is fresh", "[alloc][page]") {
-  EmptyHeap heap;
-  const PageRun first = heap.allocate(1);
+  EmptyHeap empty;
+  const PageRun first = empty.allocate(1);
   CHECK(first.zeroed);
-  CHECK(heap.pages.used() == kPageSize);
-  CHECK(heap.pages.returned() == kChunkSize - kPageSize);
-  CHECK(heap.pages.idle() == 0);
-  CHECK(heap.pages.reserved() == kArenaSize - kChunkSize);
+  CHECK(empty.pages.used() == kPageSize);
+  CHECK(empty.pages.returned() == kChunkSize - kPageSize);
+  CHECK(empty.pages.idle() == 0);
+  CHECK(empty.pages.reserved() == kArenaSize - kChunkSize);
   // Takes the rest of the first chunk and one page of the second.
-  const PageRun second = heap.allocate(kChunkPages);
+  const PageRun second = empty.allocate(kChunkPages);
   CHECK(second.start == first.start + kPageSize);
   CHECK(second.zeroed);
-  CHECK(heap.pages.reserved() == kArenaSize - 2 * kChunkSize);
+  CHECK(empty.pages.reserved() == kArenaSize - 2 * kChunkSize);
   // An arena and a bit: the second arena appears, and the run lies across.
-  const PageRun third = heap.allocate(kArenaPages);
+  const PageRun third = empty.allocate(kArenaPages);
   CHECK(third.start == second.start + second.pages.bytes());
-  CHECK(heap.pages.reserved() == 2 * kArenaSize - (2 + kArenaChunks) * kChunkSize);
-  heap.check();
-  for (const PageRun& run : {first, second, third}) heap.free(run);
-  heap.check();
+  CHECK(empty.pages.reserved() == 2 * kArenaSize - (2 + kArenaChunks) * kChunkSize);
+  empty.check();
+  for (const PageRun& run : {first, second, third}) empty.free(run);
+  empty.check();
 }
 
 TEST_CASE("pages said to be zeroed are, and used pages keep their contents", "[alloc][page]") {
   const std::uint64_t seed = gort_test::test_seed();
   INFO("GORT_TEST_SEED=" << seed);
   const bool large_pages = GENERATE(false, true);
-  EmptyHeap heap;
+  EmptyHeap empty;
   if (large_pages) os::set_page_size_for_test(64_KiB);
   Random random(seed);
   // Both ends of every page carry the page's address.
@@ -243,13 +243,13 @@ TEST_CASE("pages said to be zeroed are, and used pages keep their contents", "[a
   for (int i = 0; i < 20'000; ++i) {
     const std::uint64_t what = random.below(100);
     if (what < 45) {
-      take(heap.allocate(1 + random.below(20)));
+      take(empty.allocate(1 + random.below(20)));
     } else if (what < 55) {
-      if (cache.empty()) REQUIRE(heap.fill(cache));
+      if (cache.empty()) REQUIRE(empty.fill(cache));
       if (const PageRun run = cache.allocate(Pages(1 + random.below(4)))) {
         take(run);
       } else {
-        heap.flush(cache);
+        empty.flush(cache);
       }
     } else if (what < 99 && !live.empty()) {
       const std::size_t at = random.below(live.size());
@@ -258,88 +258,88 @@ TEST_CASE("pages said to be zeroed are, and used pages keep their contents", "[a
         REQUIRE(*first == p);
         REQUIRE(*last == p);
       });
-      heap.free(live[at]);
+      empty.free(live[at]);
       live[at] = live.back();
       live.pop_back();
     } else if (what == 99) {
-      heap.pages.scavenge(random.below(2_MiB));
+      empty.pages.scavenge(random.below(2_MiB));
     }
   }
   CHECK(zeroed_again > 100);  // given back and used again, so the claim was put to the test
-  heap.flush(cache);
-  heap.check();
-  for (const PageRun& run : live) heap.free(run);
+  empty.flush(cache);
+  empty.check();
+  for (const PageRun& run : live) empty.free(run);
 }
 
 TEST_CASE("a returned page takes no memory, a resident one does", "[alloc][page]") {
-  EmptyHeap heap;
-  const PageRun run = heap.allocate(4 * kChunkPages);
+  EmptyHeap empty;
+  const PageRun run = empty.allocate(4 * kChunkPages);
   auto* memory = reinterpret_cast<void*>(run.start);
   CHECK(os::resident_bytes_of(memory, run.pages.bytes()) == 0);
   std::memset(memory, 1, run.pages.bytes());
   CHECK(os::resident_bytes_of(memory, run.pages.bytes()) == run.pages.bytes());
-  heap.free(run);
+  empty.free(run);
   CHECK(os::resident_bytes_of(memory, run.pages.bytes()) == run.pages.bytes());
-  CHECK(heap.pages.scavenge(1) == 2_MiB);  // a huge page stays whole
+  CHECK(empty.pages.scavenge(1) == 2_MiB);  // a huge page stays whole
   CHECK(os::resident_bytes_of(memory, run.pages.bytes()) == run.pages.bytes() - 2_MiB);
-  CHECK(heap.pages.scavenge_all() == run.pages.bytes() - 2_MiB);
+  CHECK(empty.pages.scavenge_all() == run.pages.bytes() - 2_MiB);
   CHECK(os::resident_bytes_of(memory, run.pages.bytes()) == 0);
-  CHECK(heap.pages.scavenge_all() == 0);
-  heap.check();
+  CHECK(empty.pages.scavenge_all() == 0);
+  empty.check();
 }
 
 TEST_CASE("the scavenger leaves a whole idle huge page whole", "[alloc][page]") {
-  EmptyHeap heap;
-  const PageRun run = heap.allocate(kChunkPages);
-  heap.free(run);
+  EmptyHeap empty;
+  const PageRun run = empty.allocate(kChunkPages);
+  empty.free(run);
   // 2 MiB wanted less one page: the huge page at the end goes as a whole.
-  CHECK(heap.pages.scavenge(8_KiB) == 2_MiB);
+  CHECK(empty.pages.scavenge(8_KiB) == 2_MiB);
   // The lower one is not whole any more: exactly what is wanted.
-  heap.free(heap.allocate(1));
-  const PageRun hole = heap.allocate(1);
-  CHECK(heap.pages.scavenge(16_KiB) == 16_KiB);
-  heap.free(hole);
+  empty.free(empty.allocate(1));
+  const PageRun hole = empty.allocate(1);
+  CHECK(empty.pages.scavenge(16_KiB) == 16_KiB);
+  empty.free(hole);
 }
 
 TEST_CASE("a request that no window can hold is refused", "[alloc][page]") {
-  EmptyHeap heap;
+  EmptyHeap empty;
   window_options.max_bytes = 2 * kArenaSize;
-  CHECK_FALSE(heap.allocate(2 * kArenaPages + 1));
-  CHECK_FALSE(heap.allocate(PageTree::kWindowPages + 1));
-  CHECK_FALSE(heap.allocate(~std::size_t{0} >> kPageShift));
-  const PageRun all = heap.allocate(2 * kArenaPages);
+  CHECK_FALSE(empty.allocate(2 * kArenaPages + 1));
+  CHECK_FALSE(empty.allocate(PageTree::kWindowPages + 1));
+  CHECK_FALSE(empty.allocate(~std::size_t{0} >> kPageShift));
+  const PageRun all = empty.allocate(2 * kArenaPages);
   REQUIRE(all);
-  CHECK_FALSE(heap.allocate(1));
+  CHECK_FALSE(empty.allocate(1));
   PageCache cache;
-  CHECK_FALSE(heap.fill(cache));
+  CHECK_FALSE(empty.fill(cache));
   CHECK(cache.empty());
-  heap.check();
-  heap.free(all);
-  CHECK(heap.allocate(2 * kArenaPages).start == all.start);
-  heap.free(all);
+  empty.check();
+  empty.free(all);
+  CHECK(empty.allocate(2 * kArenaPages).start == all.start);
+  empty.free(all);
 }
 
 TEST_CASE("every alignment up to an arena", "[alloc][page]") {
-  EmptyHeap heap;
+  EmptyHeap empty;
   std::vector<PageRun> live;
   for (std::size_t alignment = 1; alignment <= kArenaPages; alignment *= 2) {
     for (const std::size_t n : {1U, 3U, 513U}) {
       CAPTURE(alignment, n);
-      live.push_back(heap.allocate(n, alignment));
+      live.push_back(empty.allocate(n, alignment));
       REQUIRE(live.back());
       CHECK(live.back().start % (alignment * kPageSize) == 0);
     }
   }
-  heap.check();
-  for (const PageRun& run : live) heap.free(run);
-  heap.check();
+  empty.check();
+  for (const PageRun& run : live) empty.free(run);
+  empty.check();
 }
 
 TEST_CASE("threads allocate, free and scavenge at once; the books stay exact",
           "[alloc][page][threads]") {
   const std::uint64_t seed = gort_test::test_seed();
   INFO("GORT_TEST_SEED=" << seed);
-  EmptyHeap heap;
+  EmptyHeap empty;
   std::atomic<int> broken{0};
   std::atomic<bool> stop{false};
   auto allocate_and_free = [&](std::uint64_t own) {
@@ -347,7 +347,7 @@ TEST_CASE("threads allocate, free and scavenge at once; the books stay exact",
     std::vector<PageRun> live;
     while (!stop) {
       if (live.size() < 100 && random.below(2) == 0) {
-        const PageRun run = heap.allocate(1 + random.below(40));
+        const PageRun run = empty.allocate(1 + random.below(40));
         auto* word = reinterpret_cast<std::uint64_t*>(run.start);
         if (run.zeroed && *word != 0) ++broken;
         *word = own;
@@ -355,23 +355,23 @@ TEST_CASE("threads allocate, free and scavenge at once; the books stay exact",
       } else if (!live.empty()) {
         const std::size_t at = random.below(live.size());
         if (*reinterpret_cast<std::uint64_t*>(live[at].start) != own) ++broken;
-        heap.free(live[at]);
+        empty.free(live[at]);
         live[at] = live.back();
         live.pop_back();
       }
     }
-    for (const PageRun& run : live) heap.free(run);
+    for (const PageRun& run : live) empty.free(run);
   };
   std::thread a(allocate_and_free, 1);
   std::thread b(allocate_and_free, 2);
   std::thread scavenger([&] {
     Random random(seed);
-    while (!stop) heap.pages.scavenge(1 + random.below(2_MiB));
+    while (!stop) empty.pages.scavenge(1 + random.below(2_MiB));
   });
   for (int i = 0; i < 100; ++i) {
     {
-      LockGuard guard(heap.pages.lock);
-      heap.pages.check();
+      LockGuard guard(empty.pages.lock);
+      empty.pages.check();
     }
     std::this_thread::yield();
   }
@@ -380,8 +380,8 @@ TEST_CASE("threads allocate, free and scavenge at once; the books stay exact",
   b.join();
   scavenger.join();
   CHECK(broken == 0);
-  CHECK(heap.pages.used() == 0);
-  heap.pages.scavenge_all();
-  CHECK(heap.pages.idle() == 0);
-  heap.check();
+  CHECK(empty.pages.used() == 0);
+  empty.pages.scavenge_all();
+  CHECK(empty.pages.idle() == 0);
+  empty.check();
 }

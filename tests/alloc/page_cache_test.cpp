@@ -18,17 +18,17 @@ TEST_CASE("an empty page cache gives nothing", "[alloc][page_cache]") {
   CHECK(cache.empty());
   for (const std::size_t n : {0U, 1U, 64U, 65U, 1000U}) CHECK_FALSE(cache.allocate(Pages(n)));
   CHECK(cache.idle_bytes() + cache.returned_bytes() == 0);
-  EmptyHeap heap;
-  heap.flush(cache);  // no heap, nothing to do
-  heap.check();
+  EmptyHeap empty;
+  empty.flush(cache);  // no heap, nothing to do
+  empty.check();
 }
 
 TEST_CASE("a full page cache gives its 64 pages in any cut", "[alloc][page_cache]") {
-  EmptyHeap heap;
+  EmptyHeap empty;
   for (std::size_t n = 1; n <= PageCache::kBlockPages; ++n) {
     CAPTURE(n);
     PageCache cache;
-    REQUIRE(heap.fill(cache));
+    REQUIRE(empty.fill(cache));
     CHECK(cache.idle_bytes() + cache.returned_bytes() == 64 * kPageSize);
     std::vector<PageRun> runs;
     while (const PageRun run = cache.allocate(Pages(n))) {
@@ -39,21 +39,21 @@ TEST_CASE("a full page cache gives its 64 pages in any cut", "[alloc][page_cache
     CHECK(cache.empty() == (64 % n == 0));
     CHECK_FALSE(cache.allocate(Pages(0)));
     CHECK_FALSE(cache.allocate(Pages(65)));
-    heap.check(cache.returned_bytes());
-    heap.flush(cache);
+    empty.check(cache.returned_bytes());
+    empty.flush(cache);
     CHECK(cache.empty());
-    for (const PageRun& run : runs) heap.free(run);
-    heap.check();
+    for (const PageRun& run : runs) empty.free(run);
+    empty.check();
   }
 }
 
 TEST_CASE("a cache takes only what is free in its block", "[alloc][page_cache]") {
-  EmptyHeap heap;
+  EmptyHeap empty;
   std::vector<PageRun> pages;
-  for (int i = 0; i < 128; ++i) pages.push_back(heap.allocate(1));
-  for (const std::size_t i : {5U, 7U, 8U, 9U, 63U, 64U}) heap.free(pages[i]);
+  for (int i = 0; i < 128; ++i) pages.push_back(empty.allocate(1));
+  for (const std::size_t i : {5U, 7U, 8U, 9U, 63U, 64U}) empty.free(pages[i]);
   PageCache cache;
-  REQUIRE(heap.fill(cache));
+  REQUIRE(empty.fill(cache));
   CHECK(cache.idle_bytes() == 5 * kPageSize);
   CHECK(cache.returned_bytes() == 0);
   CHECK_FALSE(cache.allocate(Pages(4)));
@@ -62,68 +62,68 @@ TEST_CASE("a cache takes only what is free in its block", "[alloc][page_cache]")
   CHECK(cache.allocate(Pages(1)).start == pages[9].start);
   CHECK(cache.allocate(Pages(1)).start == pages[63].start);
   CHECK(cache.empty());
-  REQUIRE(heap.fill(cache));
+  REQUIRE(empty.fill(cache));
   CHECK(cache.allocate(Pages(1)).start == pages[64].start);
   CHECK(cache.empty());
-  heap.check();
+  empty.check();
 }
 
 TEST_CASE("pages in a cache count as used, and come back as they were", "[alloc][page_cache]") {
-  EmptyHeap heap;
-  const PageRun run = heap.allocate(40);
-  heap.free(run);  // 40 idle, 24 never used
+  EmptyHeap empty;
+  const PageRun run = empty.allocate(40);
+  empty.free(run);  // 40 idle, 24 never used
   PageCache cache;
-  REQUIRE(heap.fill(cache));
-  CHECK(heap.pages.used() == 64 * kPageSize);
-  CHECK(heap.pages.idle() == 0);
+  REQUIRE(empty.fill(cache));
+  CHECK(empty.pages.used() == 64 * kPageSize);
+  CHECK(empty.pages.idle() == 0);
   CHECK(cache.idle_bytes() == 40 * kPageSize);
   CHECK(cache.returned_bytes() == 24 * kPageSize);
-  CHECK(heap.pages.scavenge_all() == 0);  // out of the scavenger's reach
-  heap.check(cache.returned_bytes());
-  heap.flush(cache);
-  CHECK(heap.pages.used() == 0);
-  CHECK(heap.pages.idle() == 40 * kPageSize);
-  CHECK(heap.pages.returned() == kChunkSize - 40 * kPageSize);
-  heap.check();
+  CHECK(empty.pages.scavenge_all() == 0);  // out of the scavenger's reach
+  empty.check(cache.returned_bytes());
+  empty.flush(cache);
+  CHECK(empty.pages.used() == 0);
+  CHECK(empty.pages.idle() == 40 * kPageSize);
+  CHECK(empty.pages.returned() == kChunkSize - 40 * kPageSize);
+  empty.check();
   // Not counted as used again: nothing was ever given back.
   const std::uint64_t reused = counters.reused_bytes.load_relaxed();
-  REQUIRE(heap.fill(cache));
+  REQUIRE(empty.fill(cache));
   const PageRun all = cache.allocate(Pages(64));
   REQUIRE(all);
   CHECK_FALSE(all.zeroed);
   CHECK(counters.reused_bytes.load_relaxed() == reused);
-  heap.free(all);
-  heap.check();
+  empty.free(all);
+  empty.check();
 }
 
 TEST_CASE("a run that lies in given back pages as a whole is zeroed", "[alloc][page_cache]") {
-  EmptyHeap heap;
-  const PageRun low = heap.allocate(16);
-  heap.free(low);
+  EmptyHeap empty;
+  const PageRun low = empty.allocate(16);
+  empty.free(low);
   PageCache cache;
-  REQUIRE(heap.fill(cache));
+  REQUIRE(empty.fill(cache));
   CHECK_FALSE(cache.allocate(Pages(15)).zeroed);
   CHECK_FALSE(cache.allocate(Pages(2)).zeroed);  // one page idle, one fresh
   CHECK(cache.allocate(Pages(2)).zeroed);
-  heap.check(cache.returned_bytes());
-  heap.flush(cache);
+  empty.check(cache.returned_bytes());
+  empty.flush(cache);
 }
 
 TEST_CASE("with large pages of the system a cache takes them whole", "[alloc][page_cache]") {
-  EmptyHeap heap;
+  EmptyHeap empty;
   os::set_page_size_for_test(64_KiB);
-  heap.free(heap.allocate(1));  // makes 8 pages resident
-  heap.pages.scavenge_all();
-  CHECK(heap.pages.idle() == 0);
+  empty.free(empty.allocate(1));  // makes 8 pages resident
+  empty.pages.scavenge_all();
+  CHECK(empty.pages.idle() == 0);
   PageCache cache;
-  REQUIRE(heap.fill(cache));
+  REQUIRE(empty.fill(cache));
   CHECK(cache.returned_bytes() == 64 * kPageSize);
   const std::uint64_t reused = counters.reused_bytes.load_relaxed();
   CHECK(cache.allocate(Pages(1)).zeroed);
   CHECK(cache.idle_bytes() == 7 * kPageSize);  // the rest of the system's page
   CHECK(cache.returned_bytes() == 56 * kPageSize);
   CHECK(counters.reused_bytes.load_relaxed() - reused == 8 * kPageSize);
-  heap.check(cache.returned_bytes());
-  heap.flush(cache);
-  heap.check();
+  empty.check(cache.returned_bytes());
+  empty.flush(cache);
+  empty.check();
 }

@@ -108,7 +108,8 @@ TEST_CASE("a chunk's summary is what counting page by page gives", "[alloc][page
   const std::uint64_t seed = gort_test::test_seed();
   INFO("GORT_TEST_SEED=" << seed);
   Random random(seed);
-  for (const std::size_t longest : {1, 2, 3, 8, 30, 62, 63, 64, 65, 200, 600, 2000}) {
+  for (const std::size_t longest :
+       std::initializer_list<std::size_t>{1, 2, 3, 8, 30, 62, 63, 64, 65, 200, 600, 2000}) {
     for (int i = 0; i < 2000; ++i) {
       const Map free = random_map(random, kChunkPages, longest);
       REQUIRE(summarize_chunk(used_bits(free).data()) == naive_summary(free));
@@ -135,7 +136,7 @@ TEST_CASE("a run in a chunk is found where counting finds it", "[alloc][page_sum
   const std::uint64_t seed = gort_test::test_seed();
   INFO("GORT_TEST_SEED=" << seed);
   Random random(seed);
-  for (const std::size_t longest : {1, 3, 20, 64, 150, 512}) {
+  for (const std::size_t longest : std::initializer_list<std::size_t>{1, 3, 20, 64, 150, 512}) {
     for (int i = 0; i < 2000; ++i) {
       const Map free = random_map(random, kChunkPages, longest);
       const std::size_t n = 1 + random.below(2 * longest);
@@ -166,7 +167,7 @@ TEST_CASE("the tree finds the first run, across every kind of boundary", "[alloc
   INFO("GORT_TEST_SEED=" << seed);
   Random random(seed);
   // Boundaries of entries of each level lie inside these pieces.
-  for (const std::size_t level : {0, 1, 2, 3, 4}) {
+  for (const std::size_t level : std::initializer_list<std::size_t>{0, 1, 2, 3, 4}) {
     const std::size_t boundary = std::size_t{3} << PageTree::kShift[level];
     for (int i = 0; i < 60; ++i) {
       const std::size_t chunks = 16;

@@ -63,7 +63,7 @@ TEST_CASE("a waiter sleeps and is woken", "[base][lock]") {
 
 #ifndef NDEBUG
 TEST_CASE("taking a lock of a rank already passed is fatal in debug builds", "[base][lock]") {
-  const auto result = gort_test::in_child([] {
+  const auto result = gort_test::in_child([]() GORT_NO_THREAD_SAFETY_ANALYSIS {
     Lock high(LockRank::heap);
     Lock low(LockRank::world);
     high.acquire();
