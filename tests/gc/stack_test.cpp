@@ -61,6 +61,8 @@ TEST_CASE("a pointer into the middle of an object on the stack keeps it", "[gc][
   gc::collector.shutdown();
 }
 
+// The address sanitizer keeps a copy of the list's head in the frame of the test itself.
+#if !GORT_ASAN
 TEST_CASE("most of what a returned frame held is collected", "[gc][stack]") {
   gc::collector.start({});
   build_list(100'000);
@@ -71,3 +73,4 @@ TEST_CASE("most of what a returned frame held is collected", "[gc][stack]") {
   CHECK(gort_test::ExactHeap::objects() < 1000);
   gc::collector.shutdown();
 }
+#endif
