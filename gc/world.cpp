@@ -72,11 +72,6 @@ GORT_NO_SANITIZE void keep_frames(Thread& thread, const char* end) {
   thread.kept_words = words;
 }
 
-struct Leaving {
-  Thread* thread;
-  const char* end;
-};
-
 }  // namespace
 
 Thread* World::current() { return current_thread; }
@@ -148,17 +143,7 @@ void World::stop() {
   // In the runtime until resume(): a late signal of an earlier stop must not park the stopper.
   enter_runtime(self);
   // Somebody else may be stopping the world and waiting for us.
-  Leaving leaving{&self, static_cast<const char*>(__builtin_frame_address(0)) + 2 * kWordSize};
-  with_stack_recorded(
-      self,
-      [](void* context) {
-        const auto [thread, end] = *static_cast<Leaving*>(context);
-        keep_frames(*thread, end);
-        thread->interrupted = false;
-        thread->state.store_seq_cst(Thread::parked);
-        futex_wake(thread->state, INT_MAX);
-      },
-      &leaving);
+  park_and_go_on(self, static_cast<const char*>(__builtin_frame_address(0)) + 2 * kWordSize);
   lock_.acquire();
   self.state.store_seq_cst(Thread::running);  // no stop can be in progress: we hold the lock
   stopping_.store_seq_cst(kStopped);
@@ -245,19 +230,28 @@ void World::park_after_runtime(Thread& self) {
   if (options_.stop_signal != 0) park_at_poll(self);
 }
 
-void World::enter_blocking(Thread& self) {
-  enter_runtime(self);  // the handler would overwrite what is being recorded
-  Leaving leaving{&self, static_cast<const char*>(__builtin_frame_address(0)) + 2 * kWordSize};
+// Records the stack, with the frames up to `end`, which the caller will leave, and parks. In the
+// runtime: the handler would overwrite what is being recorded.
+void World::park_and_go_on(Thread& self, const char* end) {
+  struct Leaving {
+    Thread* thread;
+    const char* end;
+  } leaving{&self, end};
   with_stack_recorded(
       self,
       [](void* context) {
-        const auto [thread, end] = *static_cast<Leaving*>(context);
-        keep_frames(*thread, end);
+        const auto& [thread, frames_end] = *static_cast<Leaving*>(context);
+        keep_frames(*thread, frames_end);
         thread->interrupted = false;
         thread->state.store_seq_cst(Thread::parked);
         if (world.stopping_.load_seq_cst() != 0) futex_wake(thread->state, INT_MAX);
       },
       &leaving);
+}
+
+void World::enter_blocking(Thread& self) {
+  enter_runtime(self);
+  park_and_go_on(self, static_cast<const char*>(__builtin_frame_address(0)) + 2 * kWordSize);
   // Still in the runtime: parked, the thread need not be signalled, and is not.
 }
 

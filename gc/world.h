@@ -165,6 +165,7 @@ class World {
   GORT_NOINLINE void park_at_poll(Thread& self);
   GORT_NOINLINE void park_after_runtime(Thread& self);
   void park(Thread& self);
+  void park_and_go_on(Thread& self, const char* end);
   void wait_while_stopping(Thread& self);
   void wait_until_parked(Thread& thread);
   static bool must_wait(const Thread& self, std::uint32_t stopping) {

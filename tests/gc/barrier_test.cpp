@@ -7,48 +7,23 @@
 
 #include <atomic>
 #include <csignal>
-#include <functional>
 #include <memory>
 #include <thread>
 #include <vector>
 
 #include <gort/base/counters.h>
 #include <gort/tests/gc/heap_fixture.h>
+#include <gort/tests/gc/phases.h>
 
 using namespace gort;
+using gort_test::at_drained;
+using gort_test::at_marking_started;
 using gort_test::ExactHeap;
 using gort_test::Node;
-
-namespace {
-
-// What to do, once, at the next marking_started; on the collector's thread, the world running and
-// nothing marked yet but what stacks refer to.
-std::function<void()> at_marking_started;
-
-// The same when everything that was reachable has been marked.
-std::function<void()> at_drained;
-
-void on_phase(gc::Phase phase) {
-  auto once = [](std::function<void()>& hook) {
-    if (!hook) return;
-    const auto f = std::move(hook);
-    hook = nullptr;
-    f();
-  };
-  if (phase == gc::Phase::marking_started) once(at_marking_started);
-  if (phase == gc::Phase::drained) once(at_drained);
-}
-
-gc::CollectorOptions stepped() {
-  gc::CollectorOptions options;
-  options.on_phase = on_phase;
-  return options;
-}
-
-}  // namespace
+using gort_test::with_phases;
 
 TEST_CASE("a reference moved to an object born black is recorded where it was", "[gc][barrier]") {
-  ExactHeap heap(stepped());
+  ExactHeap heap(with_phases());
   Root<Node> old_home(make<Node>());
   Root<Node> new_home;
   old_home->left = make<Node>();
@@ -65,7 +40,7 @@ TEST_CASE("a reference moved to an object born black is recorded where it was", 
 }
 
 TEST_CASE("what the last stop finds is marked, however much it is", "[gc][barrier]") {
-  ExactHeap heap(stepped());
+  ExactHeap heap(with_phases());
   constexpr long kLength = 100'000;  // more than one stop marks
   Root<Node> old_home(make<Node>());
   for (long i = 0; i < kLength; ++i) {
@@ -85,7 +60,7 @@ TEST_CASE("what the last stop finds is marked, however much it is", "[gc][barrie
 }
 
 TEST_CASE("what is allocated after the roots were looked at outlives marking", "[gc][barrier]") {
-  ExactHeap heap(stepped());
+  ExactHeap heap(with_phases());
   Root<Node> kept;
   Root<char> large;
   at_drained = [&] {
@@ -97,7 +72,7 @@ TEST_CASE("what is allocated after the roots were looked at outlives marking", "
 }
 
 TEST_CASE("a root that is overwritten, or goes, is recorded", "[gc][barrier]") {
-  ExactHeap heap(stepped());
+  ExactHeap heap(with_phases());
   Root<Node> overwritten(make<Node>());
   Root<Node> new_home;
   auto going = std::make_unique<Root<Node>>(make<Node>());
@@ -117,7 +92,7 @@ TEST_CASE("a root that is overwritten, or goes, is recorded", "[gc][barrier]") {
 }
 
 TEST_CASE("references that are cleared in bulk are recorded", "[gc][barrier]") {
-  ExactHeap heap(stepped());
+  ExactHeap heap(with_phases());
   constexpr std::size_t kCount = 20'000;  // more than one piece
   Root<Ref<Node>> array(make_array<Ref<Node>>(kCount));
   for (std::size_t i = 0; i < kCount; ++i) {
@@ -141,7 +116,7 @@ TEST_CASE("references that are cleared in bulk are recorded", "[gc][barrier]") {
 }
 
 TEST_CASE("what is allocated during marking outlives it, small, tiny and large", "[gc][barrier]") {
-  ExactHeap heap(stepped());
+  ExactHeap heap(with_phases());
   Root<Node> in_old_run(make<Node>());  // its class has a run before marking begins
   Root<Node> kept;
   std::vector<Root<char>> others;
@@ -170,7 +145,7 @@ TEST_CASE("what is allocated during marking outlives it, small, tiny and large",
 }
 
 TEST_CASE("unused slots of black runs are free again after the cycle", "[gc][barrier]") {
-  ExactHeap heap(stepped());
+  ExactHeap heap(with_phases());
   Root<Node> root;
   at_marking_started = [&] { root = make<Node>(); };
   for (int i = 0; i < 5; ++i) {
@@ -190,7 +165,7 @@ TEST_CASE("unused slots of black runs are free again after the cycle", "[gc][bar
 TEST_CASE("an old value in a register when marking ends is found there", "[gc][barrier][stop]") {
   // A store cut in half: old loaded, new stored, the record still to come, and the thread is in
   // this state when the last stop interrupts it.
-  gc::CollectorOptions options = stepped();
+  gc::CollectorOptions options = with_phases();
   options.stop_signal = SIGURG;
   options.poison = true;
   gc::collector.start(options);

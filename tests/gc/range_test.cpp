@@ -10,26 +10,16 @@
 #include <gort/gc/ranges.h>
 #include <gort/gc/weak.h>
 #include <gort/tests/gc/heap_fixture.h>
+#include <gort/tests/gc/phases.h>
 
 using namespace gort;
+using gort_test::at_drained;
+using gort_test::at_marking_started;
 using gort_test::ExactHeap;
 using gort_test::Node;
+using gort_test::with_phases;
 
 namespace {
-
-void (*at_marking_started)() = nullptr;
-void (*at_drained)() = nullptr;
-
-void on_phase(gc::Phase phase) {
-  auto once = [](void (*&f)()) {
-    if (f == nullptr) return;
-    auto* g = f;
-    f = nullptr;
-    g();
-  };
-  if (phase == gc::Phase::marking_started) once(at_marking_started);
-  if (phase == gc::Phase::drained) once(at_drained);
-}
 
 Node* table[8];  // plain memory that the collector does not look at by itself
 Root<Node>* holder;
@@ -79,8 +69,7 @@ TEST_CASE("ranges are removed as often as they were added", "[gc][range]") {
 
 // The argument of ranges.h: references move between ranges and the heap while markers run.
 TEST_CASE("references that move between a range and the heap during marking", "[gc][range]") {
-  gc::CollectorOptions options;
-  options.on_phase = on_phase;
+  gc::CollectorOptions options = with_phases();
   ExactHeap heap(options);
   const Registered registered;
   Root<Node> root(make<Node>());

@@ -7,35 +7,14 @@
 
 #include <gort/gc/weak.h>
 #include <gort/tests/gc/heap_fixture.h>
+#include <gort/tests/gc/phases.h>
 
 using namespace gort;
+using gort_test::at_drained;
+using gort_test::at_marking_started;
 using gort_test::ExactHeap;
 using gort_test::Node;
-
-namespace {
-
-// What a test does at a phase of the next cycle; on the collector's thread, world running.
-void (*at_marking_started)() = nullptr;
-void (*at_drained)() = nullptr;
-
-void on_phase(gc::Phase phase) {
-  auto once = [](void (*&f)()) {
-    if (f == nullptr) return;
-    auto* g = f;
-    f = nullptr;
-    g();
-  };
-  if (phase == gc::Phase::marking_started) once(at_marking_started);
-  if (phase == gc::Phase::drained) once(at_drained);
-}
-
-gc::CollectorOptions with_phases() {
-  gc::CollectorOptions options;
-  options.on_phase = on_phase;
-  return options;
-}
-
-}  // namespace
+using gort_test::with_phases;
 
 TEST_CASE("a Weak reads as its target until that is dead", "[gc][weak]") {
   ExactHeap heap;

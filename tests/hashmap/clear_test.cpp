@@ -12,8 +12,6 @@ using namespace gort_test;
 
 namespace {
 
-using LongMap = Map<long, long>;
-
 template <class V = long>
 Root<Map<long, V>> filled(long count) {
   const Root<Map<long, V>> map = make_map<long, V>();

@@ -23,14 +23,6 @@ using namespace gort_test;
 
 namespace {
 
-using LongMap = Map<long, long>;
-
-Root<LongMap> filled(long count, std::size_t hint = 0) {
-  const Root<LongMap> map = make_map<long, long>(hint);
-  for (long i = 0; i < count; ++i) (*map)[i] = i;
-  return map;
-}
-
 // The same in every process, so that a seed repeats a run.
 struct FixedHash {
   template <class K>

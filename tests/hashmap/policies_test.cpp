@@ -21,14 +21,6 @@ using namespace gort_test;
 
 namespace {
 
-using LongMap = Map<long, long>;
-
-Root<LongMap> filled(long count, std::size_t hint = 0) {
-  const Root<LongMap> map = make_map<long, long>(hint);
-  for (long i = 0; i < count; ++i) (*map)[i] = i;
-  return map;
-}
-
 void check_sound(const LongMap& map) {
   const char* wrong = hashmap::find_inconsistency(map.header(), map.type());
   if (wrong != nullptr) FAIL(wrong);

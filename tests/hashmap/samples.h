@@ -203,4 +203,13 @@ struct PlaceHash {
   }
 };
 
+using LongMap = gort::Map<long, long>;
+
+/// A map of 0 to `count` - 1, each key with itself as its value.
+inline gort::Root<LongMap> filled(long count, std::size_t hint = 0) {
+  const gort::Root<LongMap> map = gort::make_map<long, long>(hint);
+  for (long i = 0; i < count; ++i) (*map)[i] = i;
+  return map;
+}
+
 }  // namespace gort_test
