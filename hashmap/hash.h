@@ -3,11 +3,12 @@
 // DefaultHash<K>: 64 bits from a key and the map's 32-bit seed. A map takes its bucket from the low
 // bits and the tophash from the top 8, so both ends must be good.
 //
-//     integers, enums, Ref   the key, xored with the seed and a random word of the process, by
-//                            multiply-and-fold (128-bit product, halves xored: wyhash's mixer, Wang
-//                            Yi, 2019), then a multiplication and a shift. The fold alone spreads
-//                            keys in steps badly for some seeds and steps, up to ten times the
-//                            overflow buckets of random keys: tests/hashmap/hash_test.cpp
+//     integers, enums, Ref   the key, xored with the seed and a random word of the process, through
+//                            two rounds of multiply-and-fold (128-bit product, halves xored:
+//                            wyhash's mixer, Wang Yi, 2019). After one round keys in steps spread
+//                            badly for some seeds and steps, up to ten times the overflow buckets
+//                            of random keys; with a plain multiplication as the second round one
+//                            seed in 10^5 is still bad: tests/hashmap/hash_test.cpp
 //     float, double          as their bits; +0 and -0 hash alike; a NaN gets a fresh random hash
 //     each
 //                            time, as in Go, so that many NaNs do not pile up in one chain
@@ -55,9 +56,8 @@ constexpr std::uint64_t fold_multiply(std::uint64_t a, std::uint64_t b) {
 }
 
 inline std::uint64_t hash_word(std::uint64_t word, std::uint64_t seed) {
-  const std::uint64_t folded =
-      fold_multiply(word ^ hash_secret.first ^ seed, 0x9ddfea08eb382d69U) * 0x9e3779b97f4a7c15U;
-  return folded ^ folded >> 32;
+  const std::uint64_t folded = fold_multiply(word ^ hash_secret.first ^ seed, 0x9ddfea08eb382d69U);
+  return fold_multiply(folded, 0x9e3779b97f4a7c15U);
 }
 
 GORT_API std::uint64_t hash_bytes(const void* bytes, std::size_t size, std::uint64_t seed);
