@@ -38,6 +38,7 @@ namespace gort {
   X(emergency_cycles, "cycles", "collections because the operating system refused memory")  \
   X(stop_signals_repeated, "signals", "stop signals sent again because a thread went on")   \
   X(mark_overflows, "cycles", "collections that dropped grey objects for want of memory")   \
+  X(cpu_limited, "times", "times that the CPU limiter stepped in")                          \
   X(assist_bytes, "bytes", "bytes marked by allocating threads")                            \
   X(overwritten_recorded, "references", "references that the write barrier recorded")
 

@@ -22,6 +22,9 @@ namespace {
 // Whether number a is at or past b.
 bool reached(std::uint32_t a, std::uint32_t b) { return static_cast<std::int32_t>(a - b) >= 0; }
 
+// Threads that wait for room look this often whether the CPU limiter has set them free.
+constexpr std::int64_t kLimiterWaitNs = 10'000'000;
+
 }  // namespace
 
 void Collector::start(const CollectorOptions& options) {
@@ -34,6 +37,7 @@ void Collector::start(const CollectorOptions& options) {
   gc_percent_.store_relaxed(options.gc_percent);
   memory_limit_.store_relaxed(options.memory_limit);
   runway_.store_relaxed(0);
+  start_limiter();
   update_goal();
   alloc::heap.run_limit.store_relaxed(options.collect_every > 0 ? 1 : alloc::kMaxRunBytes);
   alloc::heap.poison.store_relaxed(options.poison);
@@ -76,7 +80,7 @@ std::uint32_t Collector::request(CycleReason reason) {
   return number;
 }
 
-void Collector::wait(Thread& self, Number& number, std::uint32_t value) {
+void Collector::wait(Thread& self, Number& number, std::uint32_t value, bool for_room) {
   const RuntimeScope runtime(self);
   if (!ensure_thread(self)) {
     while (!reached(swept_.load_acquire(), value)) run_cycle_inline(self);
@@ -85,8 +89,12 @@ void Collector::wait(Thread& self, Number& number, std::uint32_t value) {
   world.enter_blocking(self);
   for (;;) {
     const std::uint32_t now = number.load_acquire();
-    if (reached(now, value)) break;
-    futex_wait(number, now);
+    if (reached(now, value) || (for_room && limiting_.load_relaxed())) break;
+    if (for_room) {
+      futex_wait_for(number, now, kLimiterWaitNs);
+    } else {
+      futex_wait(number, now);
+    }
   }
   world.leave_blocking(self);
 }
@@ -127,6 +135,7 @@ alloc::ThreadCache& Collector::enter_slow_path(std::size_t bytes) {
 }
 
 void Collector::begin_if_idle(Thread& self, std::size_t bytes) {
+  if (put_off(bytes)) return;
   // A cycle that has been asked for, or has begun, and has not ended yet, will do.
   const std::uint32_t marked = marked_.load_acquire();
   std::uint32_t wanted = wanted_.load_acquire();
@@ -138,7 +147,7 @@ void Collector::begin_if_idle(Thread& self, std::size_t bytes) {
     }
   }
   if (alloc::heap.heap_live.load_relaxed() + bytes > hard_limit(goal())) {
-    wait(self, marked_, wanted);
+    wait(self, marked_, wanted, true);
   }
 }
 
@@ -157,9 +166,10 @@ void Collector::assist(Thread& self, std::size_t bytes) {
   constexpr std::int64_t kLeast = std::int64_t{16} << 10;
   // A stop comes no later than this much work.
   constexpr std::size_t kMost = std::size_t{64} << 10;
+  if (limiting_.load_relaxed()) return;
   while (alloc::heap.heap_live.load_relaxed() + bytes > hard_limit(goal())) {
     if (help_mark(kMost) == 0) {
-      wait(self, marked_, begun_.load_acquire());
+      wait(self, marked_, begun_.load_acquire(), true);
       return;
     }
     world.poll(self);
@@ -186,7 +196,7 @@ void Collector::assist(Thread& self, std::size_t bytes) {
 std::size_t Collector::help_mark(std::size_t budget) {
   if (!mark_pool.has_full()) return 0;
   assists_active_.fetch_add_acq_rel(1);
-  const std::int64_t start = now_ns();
+  const std::int64_t start = thread_cpu_ns();
   std::size_t done = 0;
   {
     Marker marker(mark_pool);
@@ -195,7 +205,9 @@ std::size_t Collector::help_mark(std::size_t budget) {
   }
   assists_active_.fetch_sub_acq_rel(1);
   assisted_bytes_.fetch_add_relaxed(done);
-  assist_ns_.fetch_add_relaxed(now_ns() - start);
+  const std::int64_t spent = thread_cpu_ns() - start;
+  assist_ns_.fetch_add_relaxed(spent);
+  collecting_ns_.fetch_add_relaxed(spent);
   counters.assist_bytes.fetch_add_relaxed(done);
   return done;
 }
@@ -212,6 +224,8 @@ void Collector::update_goal() {
   const std::size_t goal = heap_goal(in);
   goal_.store_relaxed(goal);
   trigger_.store_relaxed(heap_trigger(in.marked, goal, runway_.load_relaxed()));
+  in.memory_limit = kNoLimit;
+  percent_trigger_.store_relaxed(heap_trigger(in.marked, heap_goal(in), runway_.load_relaxed()));
 }
 
 std::int64_t Collector::set_gc_percent(std::int64_t percent) {

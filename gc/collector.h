@@ -15,7 +15,8 @@
 // Asking is therefore: wanted := max(wanted, begun + 1). Who asks for a collection of what is
 // garbage now, waits until `swept` has reached that number: the cycle begins after the question.
 // Allocation asks when the heap reaches the trigger, and does not wait, unless the heap is over its
-// hard limit (pacer.h).
+// hard limit (pacer.h), or, above a memory limit that cannot be kept, the CPU limiter intervenes
+// (cpu_limiter.h, limits.cpp).
 //
 // If the system refuses the thread, whoever asks runs the cycle itself; the code is the same, as
 // the cycle treats the thread it runs on like any other.
@@ -29,6 +30,7 @@
 
 #include <gort/base/atomic.h>
 #include <gort/base/lock.h>
+#include <gort/gc/cpu_limiter.h>
 #include <gort/gc/cycle.h>
 #include <gort/gc/pacer.h>
 #include <gort/gc/world.h>
@@ -54,6 +56,10 @@ struct CollectorOptions {
   void (*on_cycle)(const CycleRecord&) = nullptr;
   /// Called on the same thread when a cycle reaches a phase, world running; it may take its time.
   void (*on_phase)(Phase) = nullptr;
+  /// Capacity of the CPU limiter's bucket in nanoseconds; negative: one second of each processor.
+  std::int64_t limiter_capacity = -1;
+  /// The CPU limiter's clock, for tests; null: the system's. Any thread, in the runtime.
+  CpuTimes (*cpu_times)() = nullptr;
 };
 
 class Collector {
@@ -76,6 +82,9 @@ class Collector {
 
   std::size_t goal() const { return goal_.load_relaxed(); }
   std::size_t trigger() const { return trigger_.load_relaxed(); }
+  /// Processor time spent in collections since the start, and its share of what there was.
+  std::int64_t collecting_ns() const { return collecting_ns_.load_relaxed(); }
+  double cpu_share() const;
   /// The last finished cycle (number 0: none yet).
   CycleRecord last_cycle();
   /// Lengths of the last pauses and when they ended, a ring of 256 as in Go's MemStats; cycle n is
@@ -103,12 +112,24 @@ class Collector {
   static bool out_of_memory(std::size_t bytes);
 
   std::uint32_t request(CycleReason reason);
-  void wait(Thread& self, Number& number, std::uint32_t value);
+  /// Sleeps until the number is reached; with `for_room`, not while the CPU limiter is limiting.
+  void wait(Thread& self, Number& number, std::uint32_t value, bool for_room = false);
   void begin_if_idle(Thread& self, std::size_t bytes);
   void assist(Thread& self, std::size_t bytes);
   /// Marks up to `budget` bytes of what the pool has; returns bytes scanned.
   std::size_t help_mark(std::size_t budget);
   void update_goal();
+
+  // limits.cpp
+  void start_limiter();
+  CpuTimes cpu_times() const;
+  void charge_cycle();
+  void limiter_begins_cycle(CycleReason reason);
+  void limiter_watches_cycle();
+  void limiter_ends_cycle();
+  void update_limiter();
+  void publish_limiter() GORT_REQUIRES(limiter_lock_);
+  bool put_off(std::size_t bytes);
   void finish_cycle(const CycleRecord& record);
 
   /// False if the system gives no thread. The calling thread is in the runtime.
@@ -137,6 +158,7 @@ class Collector {
   // Pacing. Written at the end of a cycle, or when a setting changes.
   Atomic<std::size_t> goal_{kMinimumHeap};
   Atomic<std::size_t> trigger_{kMinimumHeap};
+  Atomic<std::size_t> percent_trigger_{kMinimumHeap};  ///< the trigger if there were no limit
   Atomic<std::size_t> last_marked_{0};
   Atomic<std::size_t> last_roots_{0};
   Atomic<std::size_t> runway_{0};
@@ -147,6 +169,14 @@ class Collector {
   Atomic<std::size_t> assisted_bytes_{0};
   Atomic<std::int64_t> assist_ns_{0};
   Atomic<std::uint64_t> slow_paths_{0};
+
+  std::int64_t started_ns_ = 0;            // constant while started
+  Atomic<std::int64_t> collecting_ns_{0};  ///< charged so far
+  std::int64_t charged_cpu_ns_ = 0;        ///< guard: lock_; the cycle's thread's clock, then
+  Lock limiter_lock_{LockRank::leaf};
+  CpuLimiter limiter_ GORT_GUARDED_BY(limiter_lock_);
+  Atomic<bool> limiting_{false};                ///< what limiter_ said last
+  Atomic<std::size_t> limiter_asked_again_{0};  ///< value of heap_live at which to ask it again
 
   Lock record_lock_{LockRank::leaf};
   CycleRecord last_ GORT_GUARDED_BY(record_lock_);

@@ -87,6 +87,8 @@ void Collector::after_fork_in_child() {
   ending_.store_relaxed(false);
   wanted_.store_relaxed(begun_.load_relaxed());
   record_lock_.reset_in_child();
+  limiter_lock_.reset_in_child();
+  start_limiter();  // the child's processor time begins at 0
 }
 
 // For a caller whose system gives it no thread.
@@ -113,6 +115,7 @@ void Collector::run_cycle_inline(Thread& self) {
 void Collector::run_cycle(Thread& self) {
   const auto reason = static_cast<CycleReason>(wanted_reason_.load_relaxed());
   begun_.store_seq_cst(begun_.load_relaxed() + 1);
+  limiter_begins_cycle(reason);
   Cycle cycle(*this, self, reason);
   cycle.finish_sweep();
   cycle.mark();
@@ -122,12 +125,14 @@ void Collector::run_cycle(Thread& self) {
     record.number = last_.number + 1;
   }
   finish_cycle(record);
+  limiter_watches_cycle();
   marked_.store_seq_cst(marked_.load_relaxed() + 1);
   futex_wake(marked_, INT_MAX);
   cleanups.wake();
   if (options_.background_sweep || sweep_wanted_.load_acquire() == begun_.load_relaxed()) {
     cycle.sweep();
   }
+  limiter_ends_cycle();
   swept_.store_seq_cst(swept_.load_relaxed() + 1);
   futex_wake(swept_, INT_MAX);
 }

@@ -19,6 +19,8 @@ constexpr std::size_t kDrainBytes = std::size_t{32} << 10;
 // The last stop itself marks no more than this, if it need not.
 constexpr std::size_t kLastStopBytes = std::size_t{64} << 10;
 constexpr int kTries = 4;
+// The CPU limiter looks at the clocks whenever so much has been marked: about a millisecond.
+constexpr std::size_t kLimiterBytes = std::size_t{2} << 20;
 
 }  // namespace
 
@@ -112,6 +114,7 @@ void Cycle::begin_marking() {
   update_assist_ratio();
   resume();
   mark_start_ns_ = now_ns();
+  mark_start_cpu_ns_ = thread_cpu_ns();
 }
 
 void Cycle::mark_roots() {
@@ -139,6 +142,7 @@ void Cycle::update_assist_ratio() {
 }
 
 void Cycle::drain() {
+  std::size_t unwatched = 0;
   for (;;) {
     std::size_t before = mark_pool.bytes_marked.load_relaxed();
     while (marker_.drain(kDrainBytes)) {
@@ -146,6 +150,11 @@ void Cycle::drain() {
       marker_.share();
       const std::size_t after = mark_pool.bytes_marked.load_relaxed();
       collector_.background_credit_.fetch_add_relaxed(static_cast<std::int64_t>(after - before));
+      unwatched += after - before;
+      if (unwatched >= kLimiterBytes) {
+        collector_.limiter_watches_cycle();
+        unwatched = 0;
+      }
       before = after;
       update_assist_ratio();
       world.poll(self_);
@@ -178,6 +187,7 @@ void Cycle::end_marking() {
   if (collector_.options_.verify) verify_marks();
 
   record_.mark_ns = stop_start_ns_ - mark_start_ns_;
+  record_.mark_cpu_ns = thread_cpu_ns() - mark_start_cpu_ns_;
   record_.heap_end = alloc::heap.heap_live.load_relaxed();
   world.for_each_thread([](Thread& thread) {
     if (thread.interrupted) {

@@ -62,7 +62,8 @@ struct CycleRecord {
   std::size_t marked = 0;            ///< live bytes, with what was allocated during marking
   std::size_t scanned = 0;           ///< bytes looked at for references
   std::size_t assisted = 0;          ///< bytes that allocating threads scanned
-  std::int64_t assist_ns = 0;        ///< time of allocating threads that helped
+  std::int64_t assist_ns = 0;        ///< processor time of allocating threads that helped
+  std::int64_t mark_cpu_ns = 0;      ///< processor time of the cycle's own thread in mark_ns
   std::size_t goal = 0;              ///< goal that this cycle kept to
   std::size_t next_goal = 0;
   std::size_t stack_bytes = 0;  ///< stack scanned
@@ -104,6 +105,7 @@ class Cycle {
   CycleRecord record_;
   std::int64_t stop_start_ns_ = 0;
   std::int64_t mark_start_ns_ = 0;
+  std::int64_t mark_start_cpu_ns_ = 0;
   CleanupRecord* dying_ = nullptr;  // destructors that are due, to be marked from
   std::size_t black_bytes_ = 0;     // unused slots of runs that turned black
 };

@@ -33,13 +33,14 @@ std::string gctrace_line(const gc::CycleRecord& cycle, std::int64_t start_ns,
   const std::string first = gctrace_ms(cycle.first_stop_ns);
   const std::string mark = gctrace_ms(cycle.mark_ns);
   const std::string last = gctrace_ms(cycle.last_stop_ns);
+  const std::string own = gctrace_ms(cycle.mark_cpu_ns);
   const auto processors = static_cast<std::int64_t>(processor_count());
   const double at = static_cast<double>(cycle.start_ns - start_ns) / 1e9;
   return fmt::format(
       "gc {} @{:.3f}s {}%: {}+{}+{} ms clock, {}+{}/{}/0+{} ms cpu, {}->{}->{} MB, {} MB goal, "
       "{} MB stacks, 0 MB globals, {} P{}",
       cycle.number, at, gc_percent_of_cpu, first, mark, last,
-      gctrace_ms(cycle.first_stop_ns * processors), gctrace_ms(cycle.assist_ns), mark,
+      gctrace_ms(cycle.first_stop_ns * processors), gctrace_ms(cycle.assist_ns), own,
       gctrace_ms(cycle.last_stop_ns * processors), megabytes(cycle.heap_start),
       megabytes(cycle.heap_end), megabytes(cycle.marked), megabytes(cycle.goal),
       megabytes(cycle.stack_bytes), processors,

@@ -8,9 +8,9 @@
 //
 // a and c are the stops that begin and end marking, b is what lies between them, with the program
 // running (and any further stop that did not end it). d and h are a and c on all P processors; e is
-// the time of allocating threads that helped, f that of the collector's own thread, g (idle
-// workers) is always 0. x, y, z are the heap when marking began, when it ended, and what was
-// marked.
+// the processor time of allocating threads that helped, f that of the collector's own thread, g
+// (idle workers) is always 0. x, y, z are the heap when marking began, when it ended, and what was
+// marked. U is the share of all processors that collections have used since the start.
 
 #include <string>
 
@@ -19,7 +19,7 @@
 namespace gort {
 
 /// The line for a cycle, without a line end. `start_ns`: when the runtime started (monotonic);
-/// `gc_percent_of_cpu`: processor time spent in collections since then, in percent.
+/// `gc_percent_of_cpu`: Collector::cpu_share() in percent.
 std::string gctrace_line(const gc::CycleRecord& cycle, std::int64_t start_ns,
                          int gc_percent_of_cpu);
 

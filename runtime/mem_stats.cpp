@@ -1,7 +1,6 @@
 #include <gort/runtime/mem_stats.h>
 
 #include <gort/alloc/heap.h>
-#include <gort/base/clock.h>
 #include <gort/base/counters.h>
 #include <gort/base/metadata.h>
 #include <gort/gc/collector.h>
@@ -79,9 +78,7 @@ MemStats mem_stats() {
   out.PauseTotalNs = counters.stop_ns.load_relaxed();
   gc::collector.copy_pauses(reinterpret_cast<std::uint64_t(&)[256]>(*out.PauseNs.data()),
                             reinterpret_cast<std::uint64_t(&)[256]>(*out.PauseEnd.data()));
-  const std::int64_t cpu = process_cpu_ns();
-  const std::uint64_t spent = counters.mark_ns.load_relaxed() + counters.sweep_ns.load_relaxed();
-  out.GCCPUFraction = cpu > 0 ? static_cast<double>(spent) / static_cast<double>(cpu) : 0;
+  out.GCCPUFraction = gc::collector.cpu_share();
   return out;
 }
 

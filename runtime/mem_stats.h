@@ -48,7 +48,7 @@ struct MemStats {
   std::array<std::uint64_t, 256> PauseEnd{};  ///< ring; ns since 1970
   std::uint32_t NumGC = 0;
   std::uint32_t NumForcedGC = 0;
-  double GCCPUFraction = 0;  ///< share of the process's CPU time spent in collections
+  double GCCPUFraction = 0;  ///< share of the processors spent in collections since the start
   bool EnableGC = true;      ///< always true, as in Go
   bool DebugGC = false;
 

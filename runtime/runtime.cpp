@@ -5,7 +5,6 @@
 #include <gort/alloc/heap.h>
 #include <gort/alloc/scavenger.h>
 #include <gort/base/clock.h>
-#include <gort/base/counters.h>
 #include <gort/base/fatal.h>
 #include <gort/base/metadata.h>
 #include <gort/gc/collector.h>
@@ -17,19 +16,15 @@ namespace {
 
 std::int64_t started_at_ns = 0;  // constant while started
 
-int percent_of_cpu() {
-  const std::int64_t total = process_cpu_ns();
-  const auto spent =
-      static_cast<std::int64_t>(counters.mark_ns.load_relaxed() + counters.sweep_ns.load_relaxed());
-  return total <= 0 ? 0 : static_cast<int>(spent * 100 / total);
-}
-
 bool trace_cycles = false;     // constant while started
 bool trace_scavenger = false;  // likewise
 
 // At the end of each cycle, world running.
 void cycle_ended(const gc::CycleRecord& cycle) {
-  if (trace_cycles) write_line(gctrace_line(cycle, started_at_ns, percent_of_cpu()));
+  if (trace_cycles) {
+    const int percent = static_cast<int>(gc::collector.cpu_share() * 100);
+    write_line(gctrace_line(cycle, started_at_ns, percent));
+  }
   if (trace_scavenger) write_line(scavtrace_line(take_background_work(), false));
   alloc::scavenger.cycle_ended(cycle.goal, cycle.next_goal);
 }

@@ -1,0 +1,101 @@
+// The collector's side of the CPU limiter (cpu_limiter.h): who measures, and who asks it.
+//
+// Collecting is what the thread that runs a cycle has used of its processor from begin to end, its
+// sleeps left out, and what allocating threads have used to help it. It is charged every 2 MiB that
+// a cycle marks and at its ends. Until then it passes for the program's own, which the next charge
+// puts right: what the limiter adds up is differences of totals.
+//
+// While it is limiting, threads that allocate ask it again now and then, as no cycle may come.
+
+#include <algorithm>
+#include <thread>
+
+#include <gort/alloc/heap.h>
+#include <gort/base/clock.h>
+#include <gort/base/counters.h>
+#include <gort/gc/collector.h>
+
+namespace gort::gc {
+namespace {
+
+// Allocating threads ask again after this many bytes.
+constexpr std::size_t kAskAgainBytes = std::size_t{256} << 10;
+
+std::int64_t processor_count() {
+  static const unsigned count = std::max(std::thread::hardware_concurrency(), 1U);
+  return count;
+}
+
+}  // namespace
+
+// No cycle is under way.
+void Collector::start_limiter() {
+  started_ns_ = now_ns();
+  collecting_ns_.store_relaxed(0);
+  const std::int64_t capacity =
+      options_.limiter_capacity < 0 ? 1'000'000'000 * processor_count() : options_.limiter_capacity;
+  LockGuard guard(limiter_lock_);
+  limiter_ = CpuLimiter(capacity, cpu_times());
+  limiting_.store_relaxed(false);
+}
+
+double Collector::cpu_share() const {
+  const std::int64_t available = (now_ns() - started_ns_) * processor_count();
+  return available <= 0 ? 0 : static_cast<double>(collecting_ns()) / static_cast<double>(available);
+}
+
+CpuTimes Collector::cpu_times() const {
+  if (options_.cpu_times != nullptr) return options_.cpu_times();
+  const std::int64_t collecting = collecting_ns();
+  return {collecting, process_cpu_ns() - collecting};
+}
+
+// On the thread that runs the cycle.
+void Collector::charge_cycle() {
+  const std::int64_t now = thread_cpu_ns();
+  collecting_ns_.fetch_add_relaxed(now - charged_cpu_ns_);
+  charged_cpu_ns_ = now;
+}
+
+void Collector::limiter_begins_cycle(CycleReason reason) {
+  charged_cpu_ns_ = thread_cpu_ns();
+  LockGuard guard(limiter_lock_);
+  limiter_.begin_cycle(cpu_times(), reason == CycleReason::heap_goal);
+  publish_limiter();
+}
+
+void Collector::limiter_watches_cycle() {
+  charge_cycle();
+  update_limiter();
+}
+
+void Collector::limiter_ends_cycle() {
+  charge_cycle();
+  LockGuard guard(limiter_lock_);
+  limiter_.end_cycle(cpu_times());
+  publish_limiter();
+}
+
+void Collector::update_limiter() {
+  if (!limiter_lock_.try_acquire()) return;  // somebody else is at it
+  limiter_.update(cpu_times());
+  publish_limiter();
+  limiter_lock_.release();
+}
+
+void Collector::publish_limiter() {
+  const bool limiting = limiter_.limiting();
+  if (limiting && !limiting_.load_relaxed()) counters.cpu_limited.fetch_add_relaxed(1);
+  limiter_asked_again_.store_relaxed(alloc::heap.heap_live.load_relaxed() + kAskAgainBytes);
+  limiting_.store_relaxed(limiting);
+}
+
+// Whether a heap that is at its trigger waits with the next cycle.
+bool Collector::put_off(std::size_t bytes) {
+  if (GORT_LIKELY(!limiting_.load_relaxed())) return false;
+  const std::size_t live = alloc::heap.heap_live.load_relaxed() + bytes;
+  if (live >= limiter_asked_again_.load_relaxed()) update_limiter();
+  return limiting_.load_relaxed() && live < percent_trigger_.load_relaxed();
+}
+
+}  // namespace gort::gc
