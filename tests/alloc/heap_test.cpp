@@ -7,49 +7,19 @@
 #include <gort/alloc/heap.h>
 #include <gort/base/metadata.h>
 #include <gort/base/os.h>
-
-// The allocator without a collector: the tests play its part. Mark bits are set by hand, and a flip
-// of the sweep generation plays the end of a cycle.
+#include <gort/tests/alloc/cache_fixture.h>
 
 using namespace gort;
 using namespace gort::alloc;
+using gort_test::CacheScope;
+using gort_test::end_cycle;
+using gort_test::is_allocated;
+using gort_test::mark;
 
 namespace {
 
 constexpr std::size_t kSize = 64;
 constexpr SpanClass kClass = base_span_class(size_class_of(kSize), true);
-
-struct CacheScope {
-  ThreadCache cache;
-  CacheScope() { heap.add_cache(cache); }
-  ~CacheScope() {
-    heap.remove_cache(cache);
-    heap.free_everything();
-  }
-  ThreadCache* operator->() { return &cache; }
-};
-
-void mark(const void* object) {
-  Span* span = span_of(object);
-  REQUIRE(span != nullptr);
-  const std::uint32_t slot =
-      span->is_large() ? 0 : span->slot_of(reinterpret_cast<std::uintptr_t>(object));
-  CHECK(span->mark(slot));
-}
-
-// What the collector does at the end of marking, and then all the sweeping.
-void end_cycle(ThreadCache& cache) {
-  cache.flush();
-  heap.flip_sweepgen();
-  while (heap.sweep_one()) {
-  }
-}
-
-bool is_allocated(const void* object) {
-  const Span* span = span_of(object);
-  return span != nullptr &&
-         span->is_allocated(span->slot_of(reinterpret_cast<std::uintptr_t>(object)));
-}
 
 }  // namespace
 
