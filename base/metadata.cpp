@@ -141,4 +141,6 @@ const char* backend() noexcept { return backend_functions().name; }
 
 void fail_allocation_for_test(std::size_t k) noexcept { fail_countdown.store_relaxed(k); }
 
+bool refusal_pending_for_test() noexcept { return fail_countdown.load_relaxed() != 0; }
+
 }  // namespace gort::metadata

@@ -45,6 +45,8 @@ const char* backend() noexcept;
 
 /// Lets the k-th allocation from now fail (1 = the next); 0 switches it off.
 void fail_allocation_for_test(std::size_t k) noexcept;
+/// Whether that allocation has not come yet.
+bool refusal_pending_for_test() noexcept;
 
 template <class T, class... Args>
 T* create(Args&&... args) {

@@ -20,7 +20,6 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <stdexcept>
 #include <type_traits>
 #include <utility>
 
@@ -37,6 +36,9 @@ struct CleanupRecord;
 GORT_API CleanupRecord& watch_cleanup(void* object, void (*run)(void*), void (*drop)(void*),
                                       void* callable, const char* name, std::uint64_t& id);
 GORT_API bool stop_cleanup(CleanupRecord& record, std::uint64_t id, void (*drop)(void*));
+
+/// Throws std::invalid_argument, which says what is at the address, if no object is.
+GORT_API void require_object(const void* address, const char* who);
 
 }  // namespace gort::gc
 
@@ -71,9 +73,7 @@ Cleanup add_cleanup(T* object, F&& f) {
   static_assert(std::is_invocable_v<Callable&>, "gort::add_cleanup: call it with f()");
   static_assert(alignof(Callable) <= 16, "gort::add_cleanup: alignment of 16 at most");
   void* const address = const_cast<void*>(static_cast<const void*>(object));
-  if (gc::block_size(address) == 0) {
-    throw std::invalid_argument("gort::add_cleanup: not the address of a collected object");
-  }
+  gc::require_object(address, "gort::add_cleanup");
   void* const memory = metadata::allocate(sizeof(Callable));
   Callable* callable = nullptr;
   Cleanup handle;

@@ -1,8 +1,13 @@
 #include <gort/gc/cleanups.h>
 
 #include <exception>
+#include <stdexcept>
 #include <utility>
 
+#include <fmt/format.h>
+
+#include <gort/alloc/arena.h>
+#include <gort/alloc/describe.h>
 #include <gort/base/fatal.h>
 #include <gort/base/metadata.h>
 #include <gort/gc/barrier.h>
@@ -293,6 +298,24 @@ CleanupRecord& watch_cleanup(void* object, void (*run)(void*), void (*drop)(void
                              const char* name, std::uint64_t& id) {
   const MaybeRuntimeScope runtime;
   return cleanups.watch(object, run, drop, callable, name, id);
+}
+
+void require_object(const void* address, const char* who) {
+  const alloc::Span* span = alloc::span_of(address);
+  if (span != nullptr) {
+    const std::uint32_t slot =
+        span->is_large() ? 0 : span->slot_of(reinterpret_cast<std::uintptr_t>(address));
+    if (slot < span->slot_count && span->is_allocated(slot)) return;
+  }
+  alloc::AddressLine found;
+  if (collector.started()) {
+    world.attach();
+    with_world_stopped([&] { found = alloc::describe(address); });
+  } else {
+    found = alloc::describe(address);
+  }
+  throw std::invalid_argument(
+      fmt::format("{}: not the address of a collected object: {}", who, found.view()));
 }
 
 bool stop_cleanup(CleanupRecord& record, std::uint64_t id, void (*drop)(void*)) {

@@ -41,10 +41,10 @@ void Collector::start(const CollectorOptions& options) {
   update_goal();
   alloc::heap.run_limit.store_relaxed(options.collect_every > 0 ? 1 : alloc::kMaxRunBytes);
   alloc::heap.poison.store_relaxed(options.poison);
-  alloc::collector_hooks = {enter_slow_path, leave_slow_path, out_of_memory};
   install_fork_handlers();
+  world.attach();  // the last thing that may be refused: then nothing has started
+  alloc::collector_hooks = {enter_slow_path, leave_slow_path, out_of_memory};
   started_.store_release(true);
-  world.attach();
 }
 
 void Collector::shutdown() {
@@ -109,7 +109,12 @@ void Collector::collect(CycleReason reason, bool sweep_all) {
 
 void Collector::with_world_stopped(void (*f)(void*), void* context) {
   world.stop();
-  f(context);
+  try {
+    f(context);
+  } catch (...) {  // a walk may find no memory for its notes
+    world.resume();
+    throw;
+  }
   world.resume();
 }
 

@@ -64,7 +64,8 @@ struct CollectorOptions {
 
 class Collector {
  public:
-  /// Wires the collector to the allocator. The calling thread is attached.
+  /// Wires the collector to the allocator. The calling thread is attached. If it throws
+  /// (std::bad_alloc, std::system_error), nothing has started.
   void start(const CollectorOptions& options);
   /// Frees every object. All other threads must be detached.
   void shutdown();

@@ -67,7 +67,9 @@ void locate_in_maps(const HeapWalk& walk, Location& out) {
   if (out.cell) place_in_map(*out.cell, out);
 }
 
-void locate_in_span(const alloc::Span& span, Location& out) {
+// The type's name goes to `type`, not into a string: with the world stopped a thread may be in the
+// middle of malloc.
+void locate_in_span(const alloc::Span& span, Location& out, const char*& type) {
   const HeapWalk walk;
   const HeapWalk::Tally tally = walk.tally(span);
   out.span_start = span.start;
@@ -99,7 +101,7 @@ void locate_in_span(const alloc::Span& span, Location& out) {
       break;
   }
   const gc::LayoutId id = span.tag_of(static_cast<std::uint32_t>(out.slot));
-  if (id != gc::kNoReferences) out.type = gc::layout(id).name;
+  if (id != gc::kNoReferences) type = gc::layout(id).name;
   if (out.place == Place::live) locate_in_maps(walk, out);
 }
 
@@ -108,8 +110,9 @@ void locate_in_span(const alloc::Span& span, Location& out) {
 Location where_is(const void* address) {
   Location out;
   out.address = reinterpret_cast<std::uintptr_t>(address);
+  const char* type = "";
   gc::world.attach();
-  gc::with_world_stopped([&out] {
+  gc::with_world_stopped([&out, &type] {
     const alloc::Arena* arena = alloc::arena_of(out.address);
     if (arena == nullptr) return;
     out.in_heap = true;
@@ -117,9 +120,10 @@ Location where_is(const void* address) {
     if (span == nullptr) {
       locate_page(*arena, out);
     } else {
-      locate_in_span(*span, out);
+      locate_in_span(*span, out, type);
     }
   });
+  out.type = type;
   return out;
 }
 

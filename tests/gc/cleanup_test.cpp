@@ -361,6 +361,37 @@ TEST_CASE("only addresses of collected objects have cleanups", "[gc][cleanup]") 
   CHECK_THROWS_AS(add_cleanup(static_cast<Node*>(nullptr), [] {}), std::invalid_argument);
 }
 
+TEST_CASE("who is refused a cleanup is told what is at the address", "[gc][cleanup]") {
+  ExactHeap heap;
+  auto message = [](const void* address) -> std::string {
+    try {
+      add_cleanup(static_cast<const char*>(address), [] {});
+    } catch (const std::invalid_argument& e) {
+      return e.what();
+    }
+    return "accepted";
+  };
+  const int local = 0;
+  CHECK(message(&local) == fmt::format("gort::add_cleanup: not the address of a collected object: "
+                                       "{}: not in the heap",
+                                       fmt::ptr(&local)));
+  Root<char> object(make_array<char>(48));  // 170 slots of 48 bytes leave a tail of 32
+  const alloc::Span* const span = alloc::span_of(object.get());
+  const char* const start = object.get();
+  CHECK_THAT(message(start + 170 * 48), Catch::Contains("span_waste"));
+  heap.collect();  // flushes the cache: the slots behind the object are free
+  CHECK_THAT(message(start + 49), Catch::Contains("offset 1 in slot 1 of 48 bytes, span_free"));
+  CHECK(message(start + 47) == "accepted");
+  const auto pages = reinterpret_cast<const char*>(span->start);
+  object = nullptr;
+  heap.collect();
+  heap.collect();
+  CHECK_THAT(message(pages), Catch::Contains("page_free"));
+  alloc::heap.release_idle();
+  CHECK_THAT(message(pages), Catch::Contains("returned"));
+  CHECK_THAT(message(pages + alloc::kArenaSize / 2), Catch::Contains("reserved"));
+}
+
 TEST_CASE("the thread for cleanups runs them", "[gc][cleanup]") {
   ExactHeap heap;
   std::atomic<std::thread::id> where{};
