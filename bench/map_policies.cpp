@@ -67,6 +67,25 @@ void measure_shrinking(long pairs) {
               "ShrinkingMap", before, heap_bytes(), total, longest);
 }
 
+// A growth of the largest array that fits `pairs`, stalled half way: what the heap holds there, and
+// what moving a chain cost. A loop came before, as in most programs.
+void measure_wipe(const char* name, long pairs, bool wipe) {
+  const gort::Root<LongMap> map = gort::make_map<long, long>();
+  gort::wipe_eagerly(*map, wipe);
+  long i = 0;
+  while (map->header()->bucket_count() * 13 < static_cast<std::size_t>(pairs)) (*map)[++i] = i;
+  while (!map->header()->growing()) (*map)[++i] = i;
+  for (const auto& pair : *map) (void)pair;
+  gort::evacuate(*map);
+  for (const auto& pair : *map) (void)pair;
+  while (!map->header()->growing()) (*map)[++i] = i;
+  const std::size_t old_chains = map->header()->old_bucket_count();
+  const std::size_t before = heap_bytes();
+  const double time = microseconds([&] { gort::evacuate(*map, old_chains / 2); });
+  std::printf("%-20s %12zu -> %12zu bytes half way  %8.1f ns a chain  %8zu old chains\n", name,
+              before, heap_bytes(), time * 2000 / static_cast<double>(old_chains), old_chains);
+}
+
 // The three concurrent maps, used by one thread: what reading and clearing cost.
 template <class M>
 void measure_concurrent(const char* name, long pairs, M& map) {
@@ -99,6 +118,8 @@ int main(int argc, char** argv) {
   measure("rebuild, half", pairs,
           [](const LongMap& m) { gort::rebuild(m, 0, [](long k, long) { return k % 200 == 0; }); });
   measure_shrinking(pairs);
+  measure_wipe("growth", pairs, false);
+  measure_wipe("growth, wipe_eagerly", pairs, true);
   {
     gort::SyncMap<long, long> map;
     for (long i = 0; i < pairs; ++i) map.store(i, i);

@@ -18,6 +18,8 @@ constexpr std::uint8_t kFirstBWithSpares = 4;
 // From this size on overflow buckets are counted by tossing a coin.
 constexpr std::uint8_t kFirstBEstimated = 16;
 constexpr std::size_t kMarkStep = 1024;
+// Entries of the old array's list that the wipe of one chain looks at.
+constexpr std::size_t kWipeStep = 8;
 
 constexpr std::uint64_t kFirstWord = 1;  // bit map: word 0 is a reference
 constexpr std::uint64_t kAllExtraWords = 0b111;
@@ -233,13 +235,35 @@ void advance_evacuation_mark(Header& map, const MapType& type) {
   map.remove_flags(kSameSize);
 }
 
+void wipe_moved_chain(Header& map, const MapType& type, std::size_t number) {
+  char* const head = type.bucket(map.oldbuckets, number);
+  for (char* b = head; b != nullptr;) {
+    char* const next = type.overflow(b);
+    zero_array(type, b + kDataOffset, type.shape.bucket_size - kDataOffset);
+    // Nobody looks at the overflow word of a pointer-free bucket that is on no chain: it says so.
+    if (type.shape.pointer_free && b != head) type.set_overflow(b, b);
+    b = next;
+  }
+  const OverflowList* const list =
+      type.shape.pointer_free && map.extra() != nullptr ? map.extra()->old_list() : nullptr;
+  if (list == nullptr || list->length == 0) return;
+  // A few entries each time, another few the next: in the order of the chains this goes over the
+  // list several times in a growth.
+  const auto length = static_cast<std::size_t>(list->length);
+  const std::size_t first = number * kWipeStep % length;
+  for (std::size_t i = 0; i < std::min(length, kWipeStep); ++i) {
+    void*& entry = list->entries()[(first + i) % length];
+    if (entry != nullptr && type.overflow(entry) == entry) gc::write_reference(&entry, nullptr);
+  }
+}
+
 void clear_map(Header& map, const MapType& type) {
   if (map.count == 0) return;
   if ((map.load_flags() & kWriting) != 0) go_fatal("concurrent map writes");
   map.add_flags(kWriting);
 
   // Only an iterator can tell the difference, and without these flags none walks the two arrays.
-  if (clear_marks_cells() && (map.load_flags() & (kIterator | kOldIterator)) != 0) {
+  if (clear_marks_cells() && (map.iterated() || map.old_iterated())) {
     mark_chains_empty(type, map.buckets, map.bucket_count());
     if (map.growing()) mark_chains_empty(type, map.oldbuckets, map.old_bucket_count());
   }

@@ -40,6 +40,10 @@ void start_growth(Header& map, const MapType& type);
 /// the growth when it reaches the end. `old` == nevacuate has just been evacuated.
 void advance_evacuation_mark(Header& map, const MapType& type);
 
+/// Zeroes an evacuated chain, for maps with wipe_eagerly(): its overflow buckets come off the
+/// chain, and, by and by, off the list. No iterator may be looking at it.
+void wipe_moved_chain(Header& map, const MapType& type, std::size_t number);
+
 /// Removes every pair and keeps the array. Not for a nil map.
 void clear_map(Header& map, const MapType& type);
 

@@ -61,6 +61,10 @@ inline constexpr std::uint8_t kIterator = 1;     ///< an iterator may be using `
 inline constexpr std::uint8_t kOldIterator = 2;  ///< an iterator may be using `oldbuckets`
 inline constexpr std::uint8_t kWriting = 4;      ///< a thread is writing to the map
 inline constexpr std::uint8_t kSameSize = 8;     ///< the growth is to an array of the same size
+// Not Go's: for maps with wipe_eagerly() (policies.h), which count their iterators in the top bits.
+inline constexpr std::uint8_t kEagerWipe = 16;
+inline constexpr std::uint8_t kOneIterator = 32;
+inline constexpr std::uint8_t kIterators = 7 * kOneIterator;
 
 /// A Go slice of bucket pointers.
 struct OverflowList {
@@ -96,6 +100,9 @@ struct Header {
   Extra* extra() const { return static_cast<Extra*>(extra_word); }
   bool growing() const { return oldbuckets != nullptr; }
   bool same_size_growth() const { return (load_flags() & kSameSize) != 0; }
+  /// An iterator may be using `buckets`, or `oldbuckets`.
+  bool iterated() const { return (load_flags() & (kIterator | kIterators)) != 0; }
+  bool old_iterated() const { return (load_flags() & (kOldIterator | kIterators)) != 0; }
   std::size_t bucket_count() const { return std::size_t{1} << B; }
   std::size_t mask() const { return bucket_count() - 1; }
   /// Buckets of the old array; only while growing.

@@ -17,7 +17,7 @@
 //
 // That the old copies still exist is the work of the flags kIterator and kOldIterator: evacuation
 // does not clear old chains while they are set. They stay set until the next growth, since nobody
-// knows when a loop ends.
+// knows when a loop ends (but for maps with wipe_eagerly(), which count their iterators).
 //
 // Without conservative stack scanning nothing but roots keeps alive what the loop walks on, also
 // when the map itself is dropped within it: therefore the pins.
@@ -26,6 +26,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <iterator>
+#include <utility>
 
 #include <gort/base/config.h>
 #include <gort/base/fatal.h>
@@ -55,6 +56,28 @@ struct IteratorState {
 static_assert(sizeof(IteratorState) == 12 * kWordSize);
 
 inline constexpr std::size_t kNoCheck = ~std::size_t{0};
+
+/// How a map knows of an iterator: by the flags, or, with wipe_eagerly(), by the count of those
+/// that live. From the eighth on it is the flags again.
+class IteratorMark {
+ public:
+  IteratorMark() = default;
+  IteratorMark(const IteratorMark& other) {
+    if (other.counted_by_ != nullptr) set(*other.counted_by_);
+  }
+  IteratorMark& operator=(IteratorMark other) noexcept {
+    std::swap(counted_by_, other.counted_by_);
+    return *this;
+  }
+  ~IteratorMark() {
+    if (GORT_UNLIKELY(counted_by_ != nullptr)) take_back();
+  }
+  GORT_API void set(Header& map);
+
+ private:
+  GORT_API void take_back();
+  Header* counted_by_ = nullptr;
+};
 
 /// Begins an iteration over `map` (not null, not empty): everything but the first step. May
 /// allocate.
@@ -86,6 +109,7 @@ class MapIterator {
     if (map == nullptr || map->count == 0) return;
     pins_[0].hold(map);
     hashmap::start_iteration(state_, *map, Table::type());
+    mark_.set(*map);
     pins_[1].hold(state_.buckets);
     pins_[2].hold(state_.overflow);
     pins_[3].hold(state_.oldoverflow);
@@ -218,6 +242,7 @@ class MapIterator {
   /// at the last look at it. A mask, as it is the one thing that each step waits for.
   hashmap::CellMask pending_ = hashmap::CellMask::all();
   std::array<hashmap::Pin, 5> pins_;  // map, buckets, both lists, current bucket
+  hashmap::IteratorMark mark_;        // gone before the map's pin
 };
 
 }  // namespace gort

@@ -10,7 +10,7 @@
 namespace gort::hashmap {
 namespace {
 
-bool iterated(const Header& map) { return (map.load_flags() & (kIterator | kOldIterator)) != 0; }
+bool iterated(const Header& map) { return map.iterated() || map.old_iterated(); }
 
 void begin_writing(Header& map) {
   if ((map.load_flags() & kWriting) != 0) go_fatal("concurrent map writes");
@@ -60,6 +60,18 @@ void adopt_table(Header& map, const MapType& type, Header& fresh) {
   map.nevacuate = 0;
   gc::write_reference(&map.buckets, fresh.buckets);
   gc::write_reference(&map.extra_word, fresh.extra_word);
+}
+
+void set_eager_wipe(Header& map, bool on) {
+  begin_writing(map);
+  if (on) {
+    map.add_flags(kEagerWipe);
+  } else {
+    // Those that are counted now go on, and nobody will ask for the count.
+    if ((map.load_flags() & kIterators) != 0) map.add_flags(kIterator | kOldIterator);
+    map.remove_flags(kEagerWipe);
+  }
+  end_writing(map);
 }
 
 void clear_and_release(Header& map, const MapType& type) {

@@ -9,6 +9,7 @@
 //                               bucket that is not needed
 //     rebuild(map, hint, keep)  the general form: room for `hint`, only pairs for which keep(k, v)
 //     clear_and_release(map)    clear() that gives the array back: the map is as if new
+//     wipe_eagerly(map)         from now on, growth leaves nothing in the old chains it has moved
 //     clear_sparse(map)         clear() that writes only to chains with something in them
 //
 // A rebuild makes a complete new table beside the old one and then swaps the header's words: until
@@ -45,6 +46,7 @@ constexpr std::uint8_t smallest_log2(std::size_t pairs) {
 /// walk the old table are sent to the new one. `map` must not be growing.
 GORT_API void adopt_table(Header& map, const MapType& type, Header& fresh);
 
+GORT_API void set_eager_wipe(Header& map, bool on);
 GORT_API void clear_and_release(Header& map, const MapType& type);
 GORT_API void clear_sparse(Header& map, const MapType& type);
 
@@ -126,6 +128,17 @@ bool compact(const Map<K, V, Hash>& map) {
   if (map == nullptr || map.header()->noverflow == 0) return false;
   rebuild(map, hashmap::load_limit(map.header()->B));
   return true;
+}
+
+/// From now on (or no more) a chain that growth has moved is zeroed at once, and its overflow
+/// buckets are free at the next collection, not at the end of the growth. Go does that only for the
+/// first bucket of a chain, only in maps with references, and not if a loop began before the
+/// growth. A map with eager wipe counts its iterators instead (an iterator is one until it is
+/// destroyed; a loop that began before this call counts by Go's rule), so that only a loop under
+/// way holds it up.
+template <class K, class V, class Hash>
+void wipe_eagerly(const Map<K, V, Hash>& map, bool on = true) {
+  if (map != nullptr) hashmap::set_eager_wipe(*map.header(), on);
 }
 
 /// Removes every pair and gives all memory but the header back.

@@ -250,7 +250,9 @@ struct Table {
         undo.commit();
       }
       // The copies must not keep alive what is deleted from the new chain. Iterators may need them.
-      if (!kS.pointer_free && (map.load_flags() & kOldIterator) == 0) {
+      if (GORT_UNLIKELY((map.load_flags() & kEagerWipe) != 0)) {
+        if (!map.old_iterated()) wipe_moved_chain(map, type(), number);
+      } else if (!kS.pointer_free && !map.old_iterated()) {
         gc::clear_references(old + kDataOffset, kS.bucket_size - kDataOffset);
       }
     }
@@ -466,7 +468,7 @@ struct Table {
   static std::size_t goes_up(const Header& map, const K& key, std::uint8_t& top) {
     const std::uint64_t hash = Hash{}(key, map.hash0);
     if constexpr (!Traits::kReflexive) {
-      if ((map.load_flags() & kIterator) != 0 && !Traits::equal(key, key)) {
+      if (map.iterated() && !Traits::equal(key, key)) {
         const std::size_t upper = top & 1U;
         top = tophash(hash);
         return upper;

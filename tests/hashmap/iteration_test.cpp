@@ -15,6 +15,7 @@
 #include <vector>
 
 #include <gort/base/random.h>
+#include <gort/hashmap/policies.h>
 #include <gort/tests/hashmap/samples.h>
 #include <gort/tests/support/seed.h>
 
@@ -36,12 +37,15 @@ class RuleModel {
   using M = Map<K, V, FixedHash>;
 
  public:
-  RuleModel(std::uint64_t seed, long universe)
+  /// With `wipe` the map wipes eagerly, and walks are rare: no wipe happens within one.
+  RuleModel(std::uint64_t seed, long universe, bool wipe)
       : random_(seed),
+        wipe_(wipe),
         keys_(make_array<K>(static_cast<std::size_t>(universe))),
         universe_(universe),
         map_(make_map<K, V, FixedHash>()) {
     for (long i = 0; i < universe; ++i) keys_.get()[i] = Sample<K>::make(i);
+    wipe_eagerly(map_.get(), wipe_);
   }
 
   void step() {
@@ -51,7 +55,7 @@ class RuleModel {
         break;
       case 0:
       case 1:
-        begin_walk();
+        if (!wipe_ || random_.below(100) == 0) begin_walk();
         break;
       case 2:
         if (random_.below(400) == 0) clear();
@@ -130,6 +134,7 @@ class RuleModel {
   void remake() {
     finish_walks();
     map_ = make_map<K, V, FixedHash>();
+    wipe_eagerly(map_.get(), wipe_);
     model_.clear();
     wanted_ = random_.below(static_cast<std::uint64_t>(universe_));
   }
@@ -170,6 +175,7 @@ class RuleModel {
   }
 
   Random random_;
+  bool wipe_;
   Root<K> keys_;
   long universe_;
   Root<M> map_;
@@ -183,7 +189,7 @@ class RuleModel {
 };
 
 template <class K, class V>
-void follow_the_rules(long steps, std::uint64_t collect_every) {
+void follow_the_rules(long steps, std::uint64_t collect_every, bool wipe = false) {
   const std::uint64_t seed = test_seed();
   INFO("GORT_TEST_SEED=" << seed);
   const Runtime runtime({.gc_percent = -1,
@@ -192,7 +198,7 @@ void follow_the_rules(long steps, std::uint64_t collect_every) {
                          .poison = true});
   Random map_random(seed + 1);
   set_map_random({[](void* random) { return static_cast<Random*>(random)->next(); }, &map_random});
-  RuleModel<K, V> model(seed, 2000);
+  RuleModel<K, V> model(seed, 2000, wipe);
   for (long i = 0; i < steps; ++i) {
     model.step();
     if (i % 4096 == 0) model.check_map();
@@ -200,7 +206,7 @@ void follow_the_rules(long steps, std::uint64_t collect_every) {
   model.finish_walks();
   model.check_map();
   CHECK(model.finished_walks() > steps / 20000);
-  CHECK(model.visits() > steps / 10);
+  CHECK(model.visits() > steps / (wipe ? 100 : 10));
   set_map_random({});
 }
 
@@ -211,6 +217,10 @@ TEST_CASE("rules of iteration: random steps, pointer-free buckets", "[hashmap][i
 }
 TEST_CASE("rules of iteration: random steps, buckets with references", "[hashmap][iteration]") {
   follow_the_rules<String, Ref<Node>>(400000, 4001);
+}
+TEST_CASE("rules of iteration: random steps, eager wipe", "[hashmap][iteration][policy]") {
+  follow_the_rules<long, long>(500000, 97, true);
+  follow_the_rules<String, Ref<Node>>(200000, 4001, true);
 }
 TEST_CASE("rules of iteration: millions of steps", "[hashmap][iteration][.slow]") {
   follow_the_rules<long, long>(20000000, 997);

@@ -3,6 +3,9 @@
 
 #include <catch2/catch.hpp>
 
+#include <vector>
+
+#include <gort/hashmap/policies.h>
 #include <gort/tests/hashmap/samples.h>
 
 using namespace gort;
@@ -154,6 +157,97 @@ TEST_CASE("erased values stay in old copies if a loop came before", "[hashmap][o
     while (inspect(*map).growing) map->erase(-1);
     CHECK(before - live_objects() >= static_cast<std::uint64_t>(erased));
   }
+}
+
+TEST_CASE("eager wipe frees pointer-free chains as they are moved", "[hashmap][overflow][policy]") {
+  const Runtime runtime;
+  const Root<PlacedMap<long>> map = one_long_chain<long>();
+  wipe_eagerly(*map);
+  start_same_size_growth(map);
+  const std::uint64_t before = live_objects();
+  (*map)[2] = 1;
+  REQUIRE(inspect(*map).growing);
+  // Gone: the 5 overflow buckets of chain 0. There: the new array. The 3 of chain 1 follow it.
+  CHECK(live_objects() == before - 5 + 1);
+  CHECK(inspect(*map).old_overflow_buckets == 3);
+  CHECK(hashmap::find_inconsistency(map->header(), map->type()) == nullptr);
+  while (inspect(*map).growing) map->erase(2);
+  CHECK(live_objects() == before + 1 - 1 - 8 - 2 + 3 + 2);
+}
+
+TEST_CASE("eager wipe frees what old copies refer to though a loop came before",
+          "[hashmap][overflow][policy]") {
+  const Runtime runtime;
+  // 16 buckets and spare overflow buckets, which are part of the old array.
+  const Root<PlacedMap<Ref<Node>>> map = make_map<long, Ref<Node>, PlaceHash>(104);
+  wipe_eagerly(*map);
+  for (long i = 0; i < 16; ++i) (*map)[i * 16] = make<Node>();
+  for (long i = 0; i < 88; ++i) (*map)[i * 16 + 1 + i % 15] = make<Node>();
+  REQUIRE(inspect(*map).overflow_buckets > 0);
+  REQUIRE(hashmap::ArrayView(*map->header(), map->type(), false)
+              .contains(map->type().overflow(map->header()->buckets)));
+  for (const auto& pair : *map) (void)pair;
+  (*map)[16 * 16] = nullptr;
+  REQUIRE(inspect(*map).growing);
+  const std::uint64_t before = live_objects();
+  // Chain 0 has been moved; a value is overwritten in place, the growth goes no further.
+  for (long i = 0; i < 16; ++i) *map->find(i * 16) = nullptr;
+  CHECK(before - live_objects() == 16);
+  REQUIRE(inspect(*map).growing);
+}
+
+TEST_CASE("eager wipe leaves nothing in the old chain", "[hashmap][policy]") {
+  const Runtime runtime;
+  const Root<LongMap> map = filled(416);
+  wipe_eagerly(*map);
+  for (const auto& pair : *map) (void)pair;
+  (*map)[416] = 0;
+  REQUIRE(inspect(*map).growing);
+  long moved = 0;
+  hashmap::ArrayView(*map->header(), map->type(), true)
+      .for_each_bucket([&](const hashmap::BucketView& bucket) {
+        if (!bucket.tops().evacuated()) return;
+        ++moved;
+        for (std::size_t i = hashmap::kDataOffset; i < map->type().shape.bucket_size; ++i) {
+          REQUIRE(bucket.address[i] == 0);
+        }
+      });
+  CHECK(moved >= 2);
+}
+
+TEST_CASE("eager wipe waits for loops under way, however many", "[hashmap][policy][iteration]") {
+  const Runtime runtime({.gc_percent = -1, .conservative_stacks = false, .poison = true});
+  for (const std::size_t loops : {1U, 7U, 8U, 20U}) {
+    const Root<LongMap> map = filled(416);
+    wipe_eagerly(*map);
+    {
+      std::vector<LongMap::iterator> iterators(loops, map->begin());
+      const unsigned sticky = hashmap::kIterator | hashmap::kOldIterator;
+      CHECK((inspect(*map).flags & sticky) == (loops < 7 ? 0 : sticky));
+      for (long i = 416; i < 1000; ++i) (*map)[i] = i;
+      collect();
+      for (auto& at : iterators) {
+        long of_the_first = 0;
+        for (; at != map->end(); ++at) of_the_first += at.key() < 416;
+        CHECK(of_the_first == 416);
+      }
+    }
+    CHECK((inspect(*map).flags & hashmap::kIterators) == 0);
+  }
+}
+
+TEST_CASE("a map that no longer wipes eagerly goes by the flags", "[hashmap][policy][iteration]") {
+  const Runtime runtime;
+  const Root<LongMap> map = filled(416);
+  wipe_eagerly(*map);
+  {
+    const auto at = map->begin();
+    wipe_eagerly(*map, false);
+    CHECK((inspect(*map).flags & hashmap::kOldIterator) != 0);
+    CHECK((inspect(*map).flags & hashmap::kEagerWipe) == 0);
+  }
+  CHECK(inspect(*map).flags == (hashmap::kIterator | hashmap::kOldIterator));
+  wipe_eagerly(LongMap());
 }
 
 TEST_CASE("a loop under way keeps the old array and its lists", "[hashmap][overflow]") {
