@@ -77,6 +77,8 @@ Span* Heap::allocate_small_span(SpanClass span_class) {
 }
 
 void* Heap::allocate_large(std::size_t bytes, bool noscan, Tag tag, std::size_t alignment) {
+  GORT_CHECK(bits::is_power_of_two(alignment) && alignment <= kArenaSize,
+             "alignment to {} bytes: powers of two up to {}", alignment, kArenaSize);
   if (bytes > kWindowSize) throw std::bad_alloc();
   const SpanClass span_class = noscan ? kLargeNoscan : kLargeScan;
   PageRun run;

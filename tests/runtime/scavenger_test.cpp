@@ -112,6 +112,41 @@ TEST_CASE("the ledger says why idle pages are still there", "[runtime][scavenger
   CHECK(ledger()[Place::page_free] == 0);
 }
 
+TEST_CASE("the kernel's figure and the ledger agree at every stage of a heap",
+          "[runtime][scavenger][ledger]") {
+  Options options;
+  options.gc_percent = -1;
+  options.background_scavenger = false;
+  Runtime runtime(options);
+  Root<Node> keep;
+  const auto agree = [] {
+    const Ledger l = ledger();
+    const auto booked = static_cast<double>(resident_places(l));
+    const auto resident = static_cast<double>(resident_arenas());
+    CHECK(resident == Approx(booked).epsilon(0.04));
+    return booked;
+  };
+  build(keep, 120_MiB);
+  CHECK(agree() >= 120e6);
+  for (Node* n = keep.get(); n != nullptr; n = n->next) {  // every second one dies
+    if (n->next != nullptr) n->next = n->next->next.get();
+  }
+  collect();
+  CHECK(agree() >= 120e6);  // pinned by their neighbours
+  release_os_memory();
+  CHECK(agree() >= 120e6);
+  Root<Node> more;
+  build(more, 60_MiB);  // into the holes
+  agree();
+  keep = nullptr;
+  collect();
+  agree();
+  release_os_memory();
+  agree();
+  build(keep, 100_MiB);  // over what was given back
+  CHECK(agree() >= 160e6);
+}
+
 TEST_CASE("a memory limit brings resident memory below it, in the background",
           "[runtime][scavenger]") {
   Options options;

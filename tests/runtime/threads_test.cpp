@@ -60,16 +60,19 @@ class Gate {
 struct Board {
   std::mutex mutex;
   Root<Node> lists[8];
-  long wrong = 0;  // guard: mutex
+  long wrong = 0;
 
-  void put(std::size_t at, const Root<Node>& list) {
+  // The wait for it delays no collection; who holds it touches references, and so is not Blocking.
+  std::unique_lock<std::mutex> locked() {
     const Blocking blocking;
-    const std::lock_guard guard(mutex);
+    return std::unique_lock(mutex);
+  }
+  void put(std::size_t at, const Root<Node>& list) {
+    const auto guard = locked();
     lists[at] = list;
   }
   Root<Node> take(std::size_t at) {
-    const Blocking blocking;
-    const std::lock_guard guard(mutex);
+    const auto guard = locked();
     Root<Node> list = lists[at];
     lists[at] = nullptr;
     return list;
@@ -108,8 +111,7 @@ void free_only(Board& board, std::size_t i) {
   for (std::size_t k = 0; k < 20; ++k) {
     const Root<Node> list = board.take((i + k) % 8);
     const long wrong = list.get() == nullptr ? 0 : wrong_in(list, 200);
-    const Blocking blocking;
-    const std::lock_guard guard(board.mutex);
+    const auto guard = board.locked();
     board.wrong += wrong;
   }
 }
