@@ -22,6 +22,8 @@ namespace {
 // Whether number a is at or past b.
 bool reached(std::uint32_t a, std::uint32_t b) { return static_cast<std::int32_t>(a - b) >= 0; }
 
+// Of a thread that helps marking a stop comes no later than this much work.
+constexpr std::size_t kMostHelp = std::size_t{64} << 10;
 // Threads that wait for room look this often whether the CPU limiter has set them free.
 constexpr std::int64_t kLimiterWaitNs = 10'000'000;
 
@@ -80,7 +82,7 @@ std::uint32_t Collector::request(CycleReason reason) {
   return number;
 }
 
-void Collector::wait(Thread& self, Number& number, std::uint32_t value, bool for_room) {
+void Collector::wait(Thread& self, Number& number, std::uint32_t value) {
   const RuntimeScope runtime(self);
   if (!ensure_thread(self)) {
     while (!reached(swept_.load_acquire(), value)) run_cycle_inline(self);
@@ -89,12 +91,8 @@ void Collector::wait(Thread& self, Number& number, std::uint32_t value, bool for
   world.enter_blocking(self);
   for (;;) {
     const std::uint32_t now = number.load_acquire();
-    if (reached(now, value) || (for_room && limiting_.load_relaxed())) break;
-    if (for_room) {
-      futex_wait_for(number, now, kLimiterWaitNs);
-    } else {
-      futex_wait(number, now);
-    }
+    if (reached(now, value)) break;
+    futex_wait(number, now);
   }
   world.leave_blocking(self);
 }
@@ -152,7 +150,7 @@ void Collector::begin_if_idle(Thread& self, std::size_t bytes) {
     }
   }
   if (alloc::heap.heap_live.load_relaxed() + bytes > hard_limit(goal())) {
-    wait(self, marked_, wanted, true);
+    wait_for_room(self, wanted);
   }
 }
 
@@ -169,16 +167,10 @@ bool Collector::out_of_memory(std::size_t /*bytes*/) {
 void Collector::assist(Thread& self, std::size_t bytes) {
   // Less is not worth the way to the pool.
   constexpr std::int64_t kLeast = std::int64_t{16} << 10;
-  // A stop comes no later than this much work.
-  constexpr std::size_t kMost = std::size_t{64} << 10;
   if (limiting_.load_relaxed()) return;
-  while (alloc::heap.heap_live.load_relaxed() + bytes > hard_limit(goal())) {
-    if (help_mark(kMost) == 0) {
-      wait(self, marked_, begun_.load_acquire(), true);
-      return;
-    }
-    world.poll(self);
-    if (!detail::marking.load_relaxed()) return;
+  if (alloc::heap.heap_live.load_relaxed() + bytes > hard_limit(goal())) {
+    wait_for_room(self, begun_.load_acquire());
+    return;
   }
   self.assist_debt += static_cast<std::int64_t>(bytes * assist_ratio_.load_relaxed() / kAssistUnit);
   if (self.assist_debt < kLeast) return;
@@ -191,9 +183,36 @@ void Collector::assist(Thread& self, std::size_t bytes) {
   }
   if (self.assist_debt < kLeast) return;
   const auto debt = static_cast<std::size_t>(self.assist_debt);
-  help_mark(debt < kMost ? debt : kMost);
+  help_mark(debt < kMostHelp ? debt : kMostHelp);
   // What could not be paid, because there was nothing to do or too much, is forgiven.
   self.assist_debt = 0;
+}
+
+// The heap may not grow before the cycle has marked: the thread helps, and sleeps when there is
+// nothing to help with, until the cycle's thread has something again (wake_helper), or the CPU
+// limiter frees it.
+void Collector::wait_for_room(Thread& self, std::uint32_t number) {
+  if (!ensure_thread(self)) {
+    wait(self, marked_, number);
+    return;
+  }
+  for (;;) {
+    const std::uint32_t now = marked_.load_acquire();
+    if (reached(now, number) || limiting_.load_relaxed()) return;
+    if (detail::marking.load_relaxed() && help_mark(kMostHelp) > 0) {
+      world.poll(self);
+      continue;
+    }
+    helpers_waiting_.fetch_add_relaxed(1);
+    world.enter_blocking(self);
+    futex_wait_for(marked_, now, kLimiterWaitNs);
+    world.leave_blocking(self);
+    helpers_waiting_.fetch_sub_relaxed(1);
+  }
+}
+
+void Collector::wake_helper() {
+  if (helpers_waiting_.load_relaxed() > 0 && mark_pool.has_full()) futex_wake(marked_, 1);
 }
 
 // The thread is in the runtime throughout, so the last stop, which decides that nothing is grey,

@@ -113,8 +113,9 @@ class Collector {
   static bool out_of_memory(std::size_t bytes);
 
   std::uint32_t request(CycleReason reason);
-  /// Sleeps until the number is reached; with `for_room`, not while the CPU limiter is limiting.
-  void wait(Thread& self, Number& number, std::uint32_t value, bool for_room = false);
+  void wait(Thread& self, Number& number, std::uint32_t value);
+  void wait_for_room(Thread& self, std::uint32_t number);
+  void wake_helper();
   void begin_if_idle(Thread& self, std::size_t bytes);
   void assist(Thread& self, std::size_t bytes);
   /// Marks up to `budget` bytes of what the pool has; returns bytes scanned.
@@ -167,6 +168,7 @@ class Collector {
   Atomic<std::uint64_t> assist_ratio_{0};
   Atomic<std::int64_t> background_credit_{0};
   Atomic<std::uint32_t> assists_active_{0};
+  Atomic<std::uint32_t> helpers_waiting_{0};  ///< asleep in wait_for_room()
   Atomic<std::size_t> assisted_bytes_{0};
   Atomic<std::int64_t> assist_ns_{0};
   Atomic<std::uint64_t> slow_paths_{0};

@@ -86,6 +86,7 @@ void Collector::after_fork_in_child() {
   thread_state_.store_relaxed(none);
   ending_.store_relaxed(false);
   wanted_.store_relaxed(begun_.load_relaxed());
+  helpers_waiting_.store_relaxed(0);
   record_lock_.reset_in_child();
   limiter_lock_.reset_in_child();
   start_limiter();  // the child's processor time begins at 0

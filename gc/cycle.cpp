@@ -148,6 +148,7 @@ void Cycle::drain() {
     while (marker_.drain(kDrainBytes)) {
       marker_.publish_numbers();
       marker_.share();
+      collector_.wake_helper();
       const std::size_t after = mark_pool.bytes_marked.load_relaxed();
       collector_.background_credit_.fetch_add_relaxed(static_cast<std::int64_t>(after - before));
       unwatched += after - before;
