@@ -10,7 +10,7 @@ import (
 
 const usage = `usage: %s binary_trees DEPTH | ring scan16|scan64|scan256|noscan64 THREADS OPS |
        graph NODES COLLECTIONS | pause MIB THREADS OPS | drop MIB |
-       larson THREADS ROUNDS | map int64|string KEYS OPS
+       larson THREADS ROUNDS | map int64|string KEYS OPS | map_latency KEYS
 `
 
 func fail() {
@@ -51,6 +51,8 @@ func main() {
 		mapInt64(number(args[2]), number(args[3]))
 	case args[0] == "map" && n == 3 && args[1] == "string":
 		mapString(number(args[2]), number(args[3]))
+	case args[0] == "map_latency" && n == 1:
+		mapLatency(number(args[1]))
 	default:
 		fail()
 	}
