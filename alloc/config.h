@@ -52,6 +52,9 @@ inline constexpr std::size_t kTinySize = 16;
 inline constexpr std::size_t kMaxRunBytes = 16384;
 /// Unswept spans that one refill may sweep in search of a free slot before it takes a new span.
 inline constexpr int kSweepTries = 100;
+/// A thread takes so many bytes more than it needs from the pacer's count of the live heap, so that
+/// it does not write to that at every refill.
+inline constexpr std::size_t kAllowance = std::size_t{32} << 10;
 
 // --- debugging -----------------------------------------------------------------------------------
 /// Byte that the slots of dead objects are filled with, if asked for. As an address it is none.

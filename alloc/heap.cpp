@@ -147,12 +147,12 @@ void* Heap::publish_large(Span* span) {
   span->allocated = 1;
   span->search_from = 1;
   publish(span);
-  allocated_objects_[span->span_class].fetch_add_relaxed(1);
+  count_allocated(span->span_class, 1);
   large_allocated_bytes_.fetch_add_relaxed(span->bytes());
   heap_live.fetch_add_relaxed(span->bytes());
   counters.large_allocations.fetch_add_relaxed(1);
   void* object = reinterpret_cast<void*>(span->start);
-  central_[span->span_class].push_swept(span);
+  shards_[0].central[span->span_class].push_swept(span);
   return object;
 }
 
@@ -171,24 +171,38 @@ void Heap::free_span(Span* span) {
   scavenger.note_free();
 }
 
-Span* Heap::take_span(SpanClass span_class) {
-  CentralList& central = central_[span_class];
-  if (Span* span = central.pop_partial_swept()) return span;
-  for (int tries = 0; tries < kSweepTries; ++tries) {
-    Span* span = central.pop_unswept();
-    if (span == nullptr) break;
+Span* Heap::take_unswept(CentralList& list, int& tries) {
+  for (; tries > 0; --tries) {
+    Span* span = list.pop_unswept();
+    if (span == nullptr) return nullptr;
     sweep(*span);
     if (span->allocated < span->slot_count) return span;
-    central.push_swept(span);
+    list.push_swept(span);
+  }
+  return nullptr;
+}
+
+Span* Heap::take_span(SpanClass span_class, std::size_t shard) {
+  int tries = kSweepTries;
+  const std::size_t shards = shard_count();
+  for (std::size_t i = 0; i < shards; ++i) {
+    CentralList& list = shards_[(shard + i) % shards].central[span_class];
+    if (Span* span = list.pop_partial_swept()) return span;
+    if (Span* span = take_unswept(list, tries)) return span;
   }
   return allocate_small_span(span_class);
 }
 
-void Heap::put_span(Span* span) { central_[span->span_class].push_swept(span); }
+void Heap::put_span(Span* span, std::size_t shard) {
+  shards_[shard].central[span->span_class].push_swept(span);
+}
 
 void Heap::flip_sweepgen() {
   const std::size_t limit = span_class_limit();
-  for (std::size_t c = 0; c < limit; ++c) central_[c].flip();
+  const std::size_t shards = shard_count();
+  for (std::size_t s = 0; s < shards; ++s) {
+    for (std::size_t c = 0; c < limit; ++c) shards_[s].central[c].flip();
+  }
   sweep_cursor_.store_relaxed(0);
   sweepgen_.store_relaxed(sweepgen() + 2);
   in_use_at_flip_.store_relaxed(span_bytes());
@@ -217,7 +231,7 @@ void Heap::sweep(Span& span) {
   span.search_from = 0;
   if (freed > 0) {
     span.fresh = false;
-    freed_objects_[span.span_class].fetch_add_relaxed(freed);
+    shards_[thread_shard].freed_objects[span.span_class].fetch_add_relaxed(freed);
     if (span.is_large()) large_freed_bytes_.fetch_add_relaxed(span.bytes());
     counters.objects_swept.fetch_add_relaxed(freed);
     counters.bytes_swept.fetch_add_relaxed(freed * span.elem_size);
@@ -226,30 +240,47 @@ void Heap::sweep(Span& span) {
   span.sweepgen.store_relaxed(generation);
 }
 
-void Heap::sweep_and_put(Span* span) {
+void Heap::sweep_and_put(Span* span, CentralList& list) {
   sweep(*span);
   if (span->allocated == 0) {
     free_span(span);
   } else {
-    central_[span->span_class].push_swept(span);
+    list.push_swept(span);
   }
 }
 
 bool Heap::sweep_one() {
-  const std::size_t limit = span_class_limit();
-  for (std::size_t c = sweep_cursor_.load_relaxed(); c < limit; ++c) {
-    if (Span* span = central_[c].pop_unswept()) {
-      sweep_and_put(span);
+  const std::size_t limit = shard_count() * kSpanClassCount;
+  for (std::size_t i = sweep_cursor_.load_relaxed(); i < limit; ++i) {
+    CentralList& list = shards_[i / kSpanClassCount].central[i % kSpanClassCount];
+    if (Span* span = list.pop_unswept()) {
+      sweep_and_put(span, list);
       return true;
     }
-    // Nothing unswept ever comes back to a class before the next flip.
-    sweep_cursor_.store_relaxed(c + 1);
+    // Nothing unswept ever comes back to a list before the next flip.
+    sweep_cursor_.store_relaxed(i + 1);
+  }
+  return false;
+}
+
+bool Heap::sweep_one_large() {
+  for (const SpanClass c : {kLargeScan, kLargeNoscan}) {
+    CentralList& list = shards_[0].central[c];
+    if (Span* span = list.pop_unswept()) {
+      sweep_and_put(span, list);
+      return true;
+    }
   }
   return false;
 }
 
 void Heap::add_cache(ThreadCache& cache) {
   LockGuard guard(pages.lock);
+  Shard* const least =
+      std::min_element(shards_, shards_ + shard_count(),
+                       [](const Shard& a, const Shard& b) { return a.caches < b.caches; });
+  ++least->caches;
+  cache.shard = static_cast<std::uint32_t>(least - shards_);
   cache.next_cache = caches_;
   cache.previous_cache = nullptr;
   if (caches_ != nullptr) caches_->previous_cache = &cache;
@@ -260,6 +291,7 @@ void Heap::remove_cache(ThreadCache& cache) {
   cache.flush();
   retired_tiny_allocations_.fetch_add_relaxed(cache.tiny_allocations());
   LockGuard guard(pages.lock);
+  --shards_[cache.shard].caches;
   if (cache.previous_cache != nullptr) {
     cache.previous_cache->next_cache = cache.next_cache;
   } else {

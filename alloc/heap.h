@@ -12,10 +12,11 @@
 //     span_bytes() == sum over spans of their bytes == pages.used() - pages in page caches
 //
 // `heap_live` is the pacer's number, not the books': bytes that the last cycle marked plus bytes of
-// runs and large objects handed out since. It counts a run when it is handed out.
+// runs and large objects handed out since. It counts a run when it is handed out, and the allowance
+// that a cache has left.
 //
-// Locks: pages.lock (rank heap) for the page allocator and the list of caches; one lock a central
-// list. The sweep generation is written with the world stopped.
+// Locks: pages.lock (rank heap) for the page allocator, the list of caches and how many of them
+// each shard has; one lock a central list. The sweep generation is written with the world stopped.
 
 #include <cstddef>
 #include <cstdint>
@@ -27,6 +28,7 @@
 #include <gort/alloc/span_class.h>
 #include <gort/alloc/thread_cache.h>
 #include <gort/base/atomic.h>
+#include <gort/base/shards.h>
 
 namespace gort::alloc {
 
@@ -41,11 +43,11 @@ class Heap {
   void* allocate_large(std::size_t bytes, bool noscan, Tag tag, std::size_t alignment = kPageSize);
   /// Gives an owned span's pages back. The record is gone afterwards.
   void free_span(Span* span);
-  /// A span with free slots for a cache: swept, or swept on the way, or new. Null if the operating
-  /// system refuses.
-  Span* take_span(SpanClass span_class);
-  /// A span that a cache is done with.
-  void put_span(Span* span);
+  /// A span with free slots for a cache of this shard: swept, or swept on the way, or new. Null if
+  /// the operating system refuses.
+  Span* take_span(SpanClass span_class, std::size_t shard);
+  /// A span that a cache of this shard is done with.
+  void put_span(Span* span, std::size_t shard);
 
   // --- sweeping ----------------------------------------------------------------------------------
   std::uint32_t sweepgen() const { return sweepgen_.load_relaxed(); }
@@ -53,19 +55,25 @@ class Heap {
   void flip_sweepgen();
   /// Sweeps one unswept span, of any class. False if there is none.
   bool sweep_one();
-  /// Sweeps the span and then frees it, if it is empty, or puts it on its list. `span` was popped
-  /// by the caller.
-  void sweep_and_put(Span* span);
+  /// The same among large objects.
+  bool sweep_one_large();
+  /// Sweeps the span and then frees it, if it is empty, or puts it back on the list it was popped
+  /// from.
+  void sweep_and_put(Span* span, CentralList& list);
 
   // --- books -------------------------------------------------------------------------------------
   void count_allocated(SpanClass span_class, std::size_t objects) {
-    allocated_objects_[span_class].fetch_add_relaxed(objects);
+    shards_[thread_shard].allocated_objects[span_class].fetch_add_relaxed(objects);
   }
   std::uint64_t allocated_objects(SpanClass span_class) const {
-    return allocated_objects_[span_class].load_relaxed();
+    std::uint64_t sum = 0;
+    for (const Shard& s : shards_) sum += s.allocated_objects[span_class].load_relaxed();
+    return sum;
   }
   std::uint64_t freed_objects(SpanClass span_class) const {
-    return freed_objects_[span_class].load_relaxed();
+    std::uint64_t sum = 0;
+    for (const Shard& s : shards_) sum += s.freed_objects[span_class].load_relaxed();
+    return sum;
   }
   std::uint64_t large_allocated_bytes() const { return large_allocated_bytes_.load_relaxed(); }
   std::uint64_t large_freed_bytes() const { return large_freed_bytes_.load_relaxed(); }
@@ -112,6 +120,13 @@ class Heap {
   PageAllocator pages;
 
  private:
+  struct alignas(64) Shard {
+    CentralList central[kSpanClassCount];  // [0] and [1] hold the large objects, all in shard 0
+    Atomic<std::uint64_t> allocated_objects[kSpanClassCount];
+    Atomic<std::uint64_t> freed_objects[kSpanClassCount];
+    std::size_t caches = 0;  // guard: pages.lock
+  };
+
   Span* make_span(const PageRun& run, std::size_t slots, std::size_t elem_size,
                   std::uint32_t reciprocal, SpanClass span_class, const SpanClassInfo& info);
   void publish(Span* span);
@@ -121,11 +136,10 @@ class Heap {
   void poison_dead(const Span& span);
   // unswept -> swept: mark bits become alloc bits, the dead are counted. `span` is owned.
   void sweep(Span& span);
+  Span* take_unswept(CentralList& list, int& tries);
 
   Atomic<std::uint32_t> sweepgen_{2};
-  CentralList central_[kSpanClassCount];  // [0] and [1] hold the large objects
-  Atomic<std::uint64_t> allocated_objects_[kSpanClassCount];
-  Atomic<std::uint64_t> freed_objects_[kSpanClassCount];
+  Shard shards_[kMaxShards];
   Atomic<std::uint64_t> large_allocated_bytes_{0};
   Atomic<std::uint64_t> large_freed_bytes_{0};
   Atomic<std::uint64_t> retired_tiny_allocations_{0};
@@ -133,8 +147,9 @@ class Heap {
   Atomic<std::size_t> span_count_{0};
   Atomic<std::size_t> in_use_at_flip_{0};
   Atomic<std::size_t> unpublished_bytes_{0};
-  Atomic<std::size_t> sweep_cursor_{0};  ///< classes below have nothing unswept
-  ThreadCache* caches_ = nullptr;        ///< guard: pages.lock
+  /// Lists below (shard * kSpanClassCount + class) have nothing unswept.
+  Atomic<std::size_t> sweep_cursor_{0};
+  ThreadCache* caches_ = nullptr;  ///< guard: pages.lock
 };
 
 extern Heap heap;

@@ -110,6 +110,9 @@ struct Span {
       AtomicRef(mark_bits[w]).fetch_and_relaxed(~mask);
     });
   }
+  void unmark_all() const {
+    for (std::size_t w = 0; w < bit_words(); ++w) AtomicRef(mark_bits[w]).store_relaxed(0);
+  }
   /// The owner's: alloc bits on and off. The release pairs with is_allocated(): a marker that sees
   /// the bit sees the mark that was set before it (thread_cache.h, "black").
   void set_allocated(std::size_t first, std::size_t count) const {

@@ -35,7 +35,7 @@ void ThreadCache::refill(SpanClass span_class) {
       if (next_run(span_class)) return;
       give_back(span_class);
     }
-    Span* span = heap.take_span(span_class);
+    Span* span = heap.take_span(span_class, shard);
     if (span != nullptr) {
       span->in_cache = true;
       spans_[span_class] = span;
@@ -67,8 +67,12 @@ bool ThreadCache::next_run(SpanClass span_class) {
   span.search_from = static_cast<std::uint32_t>(end);
   char* const start = reinterpret_cast<char*>(span.start) + first * span.elem_size;
   const std::size_t bytes = count * span.elem_size;
-  // Before the memset: a locked instruction behind it would wait for all of its stores.
-  heap.heap_live.fetch_add_relaxed(bytes);
+  if (allowance_ < bytes) {
+    // Before the memset: a locked instruction behind it would wait for all of its stores.
+    heap.heap_live.fetch_add_relaxed(bytes + kAllowance);
+    allowance_ += bytes + kAllowance;
+  }
+  allowance_ -= bytes;
   if (!span.fresh) std::memset(start, 0, bytes);
   run_start_[span_class] = start;
   runs_[span_class].next.store_relaxed(start);
@@ -98,7 +102,7 @@ void ThreadCache::end_run(SpanClass span_class, std::size_t kept) {
     if (heap.allocate_black.load_relaxed()) span.unmark_range(first, count);
     span.allocated -= static_cast<std::uint32_t>(count);
     span.search_from = first;
-    heap.heap_live.fetch_sub_relaxed(count * span.elem_size);
+    allowance_ += count * span.elem_size;
   }
   run_start_[span_class] = nullptr;
   if (interrupted) {  // `next` stays: the thread may have loaded it
@@ -114,7 +118,7 @@ void ThreadCache::give_back(SpanClass span_class) {
   end_run(span_class);
   spans_[span_class] = nullptr;
   span->in_cache = false;
-  heap.put_span(span);
+  heap.put_span(span, shard);
 }
 
 void ThreadCache::flush() {
@@ -127,6 +131,12 @@ void ThreadCache::flush() {
     }
   }
   tiny_block_.store_relaxed(nullptr);
+  give_back_allowance();
+}
+
+void ThreadCache::give_back_allowance() {
+  if (allowance_ > 0) heap.heap_live.fetch_sub_relaxed(allowance_);
+  allowance_ = 0;
 }
 
 void ThreadCache::flush_interrupted() {
@@ -136,8 +146,9 @@ void ThreadCache::flush_interrupted() {
     end_run(static_cast<SpanClass>(c), 1);
     spans_[c] = nullptr;
     span->in_cache = false;
-    heap.put_span(span);
+    heap.put_span(span, shard);
   }
+  give_back_allowance();
 }
 
 std::size_t ThreadCache::mark_runs() const {

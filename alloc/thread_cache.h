@@ -37,8 +37,10 @@
 //
 // Guard: the owning thread alone, or whoever stopped the world.
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <iterator>
 
 #include <gort/alloc/span.h>
 #include <gort/alloc/span_class.h>
@@ -116,8 +118,16 @@ class ThreadCache {
                                     run_start_[span_class]) /
            span->elem_size;
   }
+  /// Bytes counted in heap.heap_live that are in no run. World stopped.
+  std::size_t allowance() const { return allowance_; }
+  /// Whether it holds a span: whether its thread has allocated since the last flush.
+  bool in_use() const {
+    return std::any_of(std::begin(spans_), std::end(spans_),
+                       [](const Span* s) { return s != nullptr; });
+  }
   std::uint64_t tiny_allocations() const { return tiny_allocations_.load_relaxed(); }
 
+  std::uint32_t shard = 0;                ///< of the central lists; const after Heap::add_cache()
   ThreadCache* next_cache = nullptr;      ///< the heap's list of caches; guard: heap lock
   ThreadCache* previous_cache = nullptr;  ///< likewise
 
@@ -130,12 +140,14 @@ class ThreadCache {
   // Counts the run's objects and frees its slots but for the first `kept` unused ones.
   void end_run(SpanClass span_class, std::size_t kept = 0);
   void give_back(SpanClass span_class);
+  void give_back_allowance();
 
   Run runs_[kSpanClassCount] = {};
   Span* spans_[kSpanClassCount] = {};
   char* run_start_[kSpanClassCount] = {};
 
   Atomic<char*> tiny_block_{nullptr};  ///< 16-byte block that tiny objects come from
+  std::size_t allowance_ = 0;          ///< counted in heap.heap_live, not handed out
   std::size_t tiny_used_ = 0;          ///< bytes of it that are taken
   Atomic<std::uint64_t> tiny_allocations_{0};
 };

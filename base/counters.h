@@ -9,7 +9,7 @@
 #include <cstdint>
 #include <string_view>
 
-#include <gort/base/atomic.h>
+#include <gort/base/shards.h>
 
 namespace gort {
 
@@ -27,6 +27,8 @@ namespace gort {
   X(os_refusals, "calls", "requests for memory that the operating system refused")          \
   X(cycles, "cycles", "collections finished")                                               \
   X(forced_cycles, "cycles", "collections that the program asked for")                      \
+  X(one_stop_cycles, "cycles", "collections of a small heap, marked within one stop")       \
+  X(given_up_cycles, "cycles", "attempts at that which met too much")                       \
   X(objects_marked, "objects", "objects marked, over all cycles")                           \
   X(bytes_marked, "bytes", "bytes of objects marked, over all cycles")                      \
   X(bytes_scanned, "bytes", "bytes looked at for references, over all cycles")              \
@@ -43,7 +45,7 @@ namespace gort {
   X(overwritten_recorded, "references", "references that the write barrier recorded")
 
 struct Counters {
-#define GORT_COUNTER_FIELD(name, unit, what) Atomic<std::uint64_t> name{0};
+#define GORT_COUNTER_FIELD(name, unit, what) ShardedCounter name;
   GORT_COUNTERS(GORT_COUNTER_FIELD)
 #undef GORT_COUNTER_FIELD
 };

@@ -7,6 +7,7 @@
 
 #include <fcntl.h>
 #include <pthread.h>
+#include <sched.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
@@ -153,6 +154,18 @@ std::size_t page_size() {
   static const auto real = static_cast<std::size_t>(::sysconf(_SC_PAGESIZE));
   const std::size_t pretended = pretended_page_size.load_relaxed();
   return pretended != 0 ? pretended : real;
+}
+
+std::size_t processors() {
+  static const std::size_t count = [] {
+    cpu_set_t allowed;
+    if (::sched_getaffinity(0, sizeof allowed, &allowed) == 0) {
+      return static_cast<std::size_t>(CPU_COUNT(&allowed));
+    }
+    const long online = ::sysconf(_SC_NPROCESSORS_ONLN);
+    return static_cast<std::size_t>(online > 0 ? online : 1);
+  }();
+  return count;
 }
 
 std::size_t resident_bytes() {

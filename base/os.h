@@ -67,6 +67,9 @@ void hint_huge_pages(void* address, std::size_t bytes, bool wanted);
 /// Bytes of one page of the operating system; asked for once.
 std::size_t page_size();
 
+/// Processors that this process may run on; asked for once. At least 1.
+std::size_t processors();
+
 /// Resident bytes of the whole process now, and the highest so far; 0 if the system does not tell.
 std::size_t resident_bytes();
 std::size_t peak_resident_bytes();

@@ -1,5 +1,6 @@
 #include <gort/gc/collector.h>
 
+#include <algorithm>
 #include <climits>
 #include <cstring>
 #include <stdexcept>
@@ -9,6 +10,7 @@
 #include <gort/base/clock.h>
 #include <gort/base/counters.h>
 #include <gort/base/metadata.h>
+#include <gort/base/os.h>
 #include <gort/gc/cleanups.h>
 #include <gort/gc/fork.h>
 #include <gort/gc/weak.h>
@@ -66,6 +68,8 @@ void Collector::shutdown() {
   started_.store_release(false);
   last_marked_.store_relaxed(0);
   last_roots_.store_relaxed(0);
+  last_objects_.store_relaxed(0);
+  allocating_threads_.store_relaxed(1);
   alloc::heap.heap_live.store_relaxed(0);
 }
 
@@ -143,6 +147,7 @@ void Collector::begin_if_idle(Thread& self, std::size_t bytes) {
   const std::uint32_t marked = marked_.load_acquire();
   std::uint32_t wanted = wanted_.load_acquire();
   if (wanted == marked) {
+    if (try_small_cycle(self)) return;
     wanted = request(CycleReason::heap_goal);
     if (!ensure_thread(self)) {
       wait(self, marked_, wanted);
@@ -243,6 +248,7 @@ void Collector::update_goal() {
   in.marked = last_marked_.load_relaxed();
   in.roots = last_roots_.load_relaxed();
   in.gc_percent = gc_percent();
+  in.threads = std::min(allocating_threads_.load_relaxed(), os::processors());
   in.memory_limit = memory_limit();
   in.metadata = metadata::bytes();
   const std::size_t goal = heap_goal(in);
@@ -250,6 +256,14 @@ void Collector::update_goal() {
   trigger_.store_relaxed(heap_trigger(in.marked, goal, runway_.load_relaxed()));
   in.memory_limit = kNoLimit;
   percent_trigger_.store_relaxed(heap_trigger(in.marked, heap_goal(in), runway_.load_relaxed()));
+}
+
+// A thread that waits for a processor may miss a short cycle or two.
+void Collector::note_allocating_threads(std::size_t count) {
+  constexpr unsigned kMemory = 16;
+  if (count < allocating_threads_.load_relaxed() && ++fewer_threads_ < kMemory) return;
+  allocating_threads_.store_relaxed(count);
+  fewer_threads_ = 0;
 }
 
 std::int64_t Collector::set_gc_percent(std::int64_t percent) {

@@ -19,7 +19,8 @@
 // (cpu_limiter.h, limits.cpp).
 //
 // If the system refuses the thread, whoever asks runs the cycle itself; the code is the same, as
-// the cycle treats the thread it runs on like any other.
+// the cycle treats the thread it runs on like any other. So does a thread that reaches the trigger
+// of a heap with few objects (small_cycle.cpp).
 //
 // Locks: the collection lock (rank collection) is held through a cycle. Settings are atomics.
 
@@ -50,6 +51,8 @@ struct CollectorOptions {
   /// Sweep in the background after each cycle; otherwise only what allocation or the next cycle
   /// needs is swept. For watching what awaits the sweep.
   bool background_sweep = true;
+  /// Collect a heap of few objects in one stop, on the thread that reaches the trigger.
+  bool small_cycles = true;
   /// Destructors and cleanups run on a thread of their own; otherwise only in run_cleanups().
   bool cleanup_thread = true;
   /// Called at the end of each cycle, world running, on the thread that ran it: must not allocate.
@@ -121,6 +124,7 @@ class Collector {
   /// Marks up to `budget` bytes of what the pool has; returns bytes scanned.
   std::size_t help_mark(std::size_t budget);
   void update_goal();
+  void note_allocating_threads(std::size_t count);
 
   // limits.cpp
   void start_limiter();
@@ -141,6 +145,10 @@ class Collector {
   void serve(Thread& self);
   void run_cycle_inline(Thread& self);
   void run_cycle(Thread& self);
+  /// The marking of a cycle has ended: whoever waits for that goes on.
+  void announce(const Cycle& cycle);
+  /// Runs a cycle for cycle number wanted_, if it can be done in one stop: see small_cycle.cpp.
+  bool try_small_cycle(Thread& self);
 
   Lock lock_{LockRank::collection};
   Atomic<bool> started_{false};
@@ -163,6 +171,9 @@ class Collector {
   Atomic<std::size_t> percent_trigger_{kMinimumHeap};  ///< the trigger if there were no limit
   Atomic<std::size_t> last_marked_{0};
   Atomic<std::size_t> last_roots_{0};
+  Atomic<std::size_t> last_objects_{0};        ///< how many were marked
+  Atomic<std::size_t> allocating_threads_{1};  ///< most in one of the last cycles
+  unsigned fewer_threads_ = 0;  ///< cycles since there were as many; guard: lock_, world stopped
   Atomic<std::size_t> runway_{0};
   // Of the marking that goes on.
   Atomic<std::uint64_t> assist_ratio_{0};

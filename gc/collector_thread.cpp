@@ -70,7 +70,8 @@ void Collector::serve(Thread& self) {
     lock_.acquire();
     world.leave_blocking(self);
     const bool ending = ending_.load_acquire();
-    if (!ending) run_cycle(self);
+    // Another thread may have run a small cycle in the meantime.
+    if (!ending && wanted_.load_acquire() != begun_.load_relaxed()) run_cycle(self);
     lock_.release();
     if (ending) return;
   }
@@ -120,6 +121,16 @@ void Collector::run_cycle(Thread& self) {
   Cycle cycle(*this, self, reason);
   cycle.finish_sweep();
   cycle.mark();
+  announce(cycle);
+  if (options_.background_sweep || sweep_wanted_.load_acquire() == begun_.load_relaxed()) {
+    cycle.sweep();
+  }
+  limiter_ends_cycle();
+  swept_.store_seq_cst(swept_.load_relaxed() + 1);
+  futex_wake(swept_, INT_MAX);
+}
+
+void Collector::announce(const Cycle& cycle) {
   CycleRecord record = cycle.record();
   {
     LockGuard guard(record_lock_);
@@ -130,12 +141,6 @@ void Collector::run_cycle(Thread& self) {
   marked_.store_seq_cst(marked_.load_relaxed() + 1);
   futex_wake(marked_, INT_MAX);
   cleanups.wake();
-  if (options_.background_sweep || sweep_wanted_.load_acquire() == begun_.load_relaxed()) {
-    cycle.sweep();
-  }
-  limiter_ends_cycle();
-  swept_.store_seq_cst(swept_.load_relaxed() + 1);
-  futex_wake(swept_, INT_MAX);
 }
 
 void Collector::end_thread() {

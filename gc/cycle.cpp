@@ -35,14 +35,21 @@ void Cycle::phase(Phase reached) {
   if (collector_.options_.on_phase != nullptr) collector_.options_.on_phase(reached);
 }
 
+void Cycle::poll() {
+  if (!world_stopped_) world.poll(self_);
+}
+
 void Cycle::stop() {
   stop_start_ns_ = now_ns();
   world.stop();
+  world_stopped_ = true;
 }
 
 void Cycle::resume() {
-  world.resume();
+  world_stopped_ = false;
+  // Taken first: the threads that are woken up may well take this thread's processor.
   const std::int64_t length = now_ns() - stop_start_ns_;
+  world.resume();
   ++record_.stops;
   record_.stops_ns += length;
   record_.longest_stop_ns = std::max(record_.longest_stop_ns, length);
@@ -50,7 +57,7 @@ void Cycle::resume() {
 }
 
 void Cycle::finish_sweep() {
-  while (alloc::heap.sweep_one()) world.poll(self_);
+  while (alloc::heap.sweep_one()) poll();
   record_.sweep_ns = now_ns() - record_.start_ns;
   phase(Phase::sweep_finished);
 }
@@ -86,22 +93,35 @@ void Cycle::scan_stack(const Thread& thread) {
   record_.stack_bytes += static_cast<std::size_t>(high - low);
 }
 
-void Cycle::begin_marking() {
+void Cycle::reset_numbers() {
   mark_pool.objects_marked.store_relaxed(0);
   mark_pool.bytes_marked.store_relaxed(0);
   mark_pool.bytes_scanned.store_relaxed(0);
   collector_.assisted_bytes_.store_relaxed(0);
   collector_.assist_ns_.store_relaxed(0);
   collector_.background_credit_.store_relaxed(0);
+}
+
+void Cycle::begin_marking() {
+  reset_numbers();
   stop();
   record_.heap_start = alloc::heap.heap_live.load_relaxed();
   alloc::heap.allocate_black.store_relaxed(true);
   detail::marking.store_relaxed(true);
   // All runs first: what a stack points at in them is marked already then, and never scanned.
   world.for_each_thread([this](Thread& thread) {
-    black_bytes_ += thread.cache.mark_runs();
+    // What the cache has not handed out comes back at the flush, too.
+    black_bytes_ += thread.cache.mark_runs() + thread.cache.allowance();
     thread.assist_debt = 0;
   });
+  mark_stacks();
+  update_assist_ratio();
+  resume();
+  mark_start_ns_ = now_ns();
+  mark_start_cpu_ns_ = thread_cpu_ns();
+}
+
+void Cycle::mark_stacks() {
   world.for_each_thread([this](Thread& thread) {
     if (thread.interrupted) {
       marker_.mark_address(reinterpret_cast<std::uintptr_t>(thread.cache.tiny_block()));
@@ -111,22 +131,16 @@ void Cycle::begin_marking() {
     if (collector_.options_.conservative_stacks && !thread.of_runtime) scan_stack(thread);
   });
   scan_ranges(collector_.options_.conservative_stacks);
-  update_assist_ratio();
-  resume();
-  mark_start_ns_ = now_ns();
-  mark_start_cpu_ns_ = thread_cpu_ns();
 }
 
 void Cycle::mark_roots() {
   std::size_t count = 0;
-  roots.for_each([this, &count](void* target) {
+  const auto mark = [this, &count](void* target) {
     marker_.mark_address(reinterpret_cast<std::uintptr_t>(target));
-    if (++count % 1024 == 0) world.poll(self_);
-  });
-  cleanups.for_each_kept([this, &count](void* target) {
-    marker_.mark_address(reinterpret_cast<std::uintptr_t>(target));
-    if (++count % 1024 == 0) world.poll(self_);
-  });
+    if (++count % 1024 == 0) poll();
+  };
+  roots.for_each(mark);
+  cleanups.for_each_kept(mark);
   record_.root_bytes += count * kWordSize;
 }
 
@@ -158,9 +172,9 @@ void Cycle::drain() {
       }
       before = after;
       update_assist_ratio();
-      world.poll(self_);
+      poll();
     }
-    world.poll(self_);
+    poll();
     // An assisting thread may be about to publish more.
     if (collector_.assists_active_.load_acquire() == 0 && !mark_pool.has_full()) return;
     __builtin_ia32_pause();
@@ -182,6 +196,17 @@ bool Cycle::try_to_finish(bool insist) {
   return !marker_.drain(kLastStopBytes);
 }
 
+void Cycle::flush_caches() {
+  world.for_each_thread([this](Thread& thread) {
+    if (thread.cache.in_use()) ++allocating_threads_;
+    if (thread.interrupted) {
+      thread.cache.flush_interrupted();
+    } else {
+      thread.cache.flush();
+    }
+  });
+}
+
 // World stopped, nothing grey.
 void Cycle::end_marking() {
   marker_.publish();
@@ -190,13 +215,7 @@ void Cycle::end_marking() {
   record_.mark_ns = stop_start_ns_ - mark_start_ns_;
   record_.mark_cpu_ns = thread_cpu_ns() - mark_start_cpu_ns_;
   record_.heap_end = alloc::heap.heap_live.load_relaxed();
-  world.for_each_thread([](Thread& thread) {
-    if (thread.interrupted) {
-      thread.cache.flush_interrupted();
-    } else {
-      thread.cache.flush();
-    }
-  });
+  flush_caches();
   alloc::heap.allocate_black.store_relaxed(false);
   detail::marking.store_relaxed(false);
   alloc::heap.flip_sweepgen();
@@ -214,6 +233,8 @@ void Cycle::end_marking() {
   const std::size_t traced = mark_pool.bytes_marked.load_relaxed();
   alloc::heap.heap_live.store_relaxed(record_.marked);
   collector_.last_marked_.store_relaxed(record_.marked);
+  collector_.note_allocating_threads(allocating_threads_);
+  collector_.last_objects_.store_relaxed(mark_pool.objects_marked.load_relaxed());
   collector_.last_roots_.store_relaxed(record_.stack_bytes + record_.root_bytes);
   collector_.runway_.store_relaxed(mark_runway(allocated, traced, record_.marked));
   collector_.update_goal();
@@ -225,11 +246,15 @@ void Cycle::end_marking() {
 
 void Cycle::sweep() {
   const std::int64_t start = now_ns();
-  while (alloc::heap.sweep_one()) world.poll(self_);
+  while (alloc::heap.sweep_one()) poll();
   counters.sweep_ns.fetch_add_relaxed(
       static_cast<std::uint64_t>(now_ns() - start + record_.sweep_ns));
   mark_pool.trim();
   phase(Phase::swept);
+}
+
+void Cycle::sweep_large() {
+  while (alloc::heap.sweep_one_large()) poll();
 }
 
 }  // namespace gort::gc

@@ -21,6 +21,8 @@
 //
 // Nothing is swept, and no span is freed, between the first and the last stop: all spans have been
 // swept before, and they become unswept at the last.
+//
+// A heap with few objects is marked in the first stop, which is then the last (small_cycle.cpp).
 
 #include <cstddef>
 #include <cstdint>
@@ -76,12 +78,24 @@ class Cycle {
   Cycle(Collector& owner, Thread& self, CycleReason reason);
   void finish_sweep();
   void mark();
+  /// The whole marking in one stop, if there is little to mark. Otherwise false,
+  /// and nothing has happened but the stop. In small_cycle.cpp, with who wants this.
+  bool mark_in_one_stop();
   void sweep();
+  /// Large objects alone: few, and their memory is worth having back at once.
+  void sweep_large();
   const CycleRecord& record() const { return record_; }
 
  private:
   void phase(Phase reached);
   void begin_marking();
+  void reset_numbers();
+  /// What stacks, ranges and tiny blocks refer to. World stopped.
+  void mark_stacks();
+  /// Caches give back what they hold. World stopped.
+  void flush_caches();
+  /// Takes all marks back. World stopped.
+  void unmark();
   void mark_roots();
   void drain();
   /// Stops the world; true, with the world stopped, if nothing is grey.
@@ -95,6 +109,8 @@ class Cycle {
   void scan_stack(const Thread& thread);
   void scan_ranges(bool stacks);  // ranges.cpp
   void update_assist_ratio();
+  /// world.poll(), unless this thread is the one that has stopped the world.
+  void poll();
   // The world lock is held from one to the other, over several functions.
   void stop() GORT_NO_THREAD_SAFETY_ANALYSIS;
   void resume() GORT_NO_THREAD_SAFETY_ANALYSIS;
@@ -103,11 +119,13 @@ class Cycle {
   Thread& self_;
   Marker marker_;
   CycleRecord record_;
+  bool world_stopped_ = false;
   std::int64_t stop_start_ns_ = 0;
   std::int64_t mark_start_ns_ = 0;
   std::int64_t mark_start_cpu_ns_ = 0;
   CleanupRecord* dying_ = nullptr;  // destructors that are due, to be marked from
   std::size_t black_bytes_ = 0;     // unused slots of runs that turned black
+  std::size_t allocating_threads_ = 0;
 };
 
 }  // namespace gort::gc

@@ -131,9 +131,9 @@ class DeadGraph {
 }  // namespace
 
 void Cycle::look_for_dead() {
-  const auto poll = [this] { world.poll(self_); };
-  weak_slots.find_suspects(poll);
-  cleanups.find_suspects(poll);
+  const auto between = [this] { poll(); };
+  weak_slots.find_suspects(between);
+  cleanups.find_suspects(between);
 }
 
 bool Cycle::begin_dying() {
@@ -155,7 +155,7 @@ void Cycle::mark_dying() {
   CleanupRecord* order = dying_;
   try {
     DeadGraph graph(dying_);
-    graph.traverse(marker_, [this] { world.poll(self_); });
+    graph.traverse(marker_, [this] { poll(); });
     order = graph.order();
   } catch (const std::bad_alloc&) {
     // In any order, then. What was marked and not looked at is found by a walk over the heap.

@@ -124,6 +124,15 @@ void Marker::publish() {
   publish_numbers();
 }
 
+void Marker::discard() {
+  window_size_ = 0;
+  if (block_ != nullptr) pool_.put_empty(block_);
+  block_ = nullptr;
+  objects_marked_ = bytes_marked_ = bytes_scanned_ = 0;
+  while (GreyBlock* full = pool_.take_full()) pool_.put_empty(full);
+  pool_.overflowed.store_relaxed(false);
+}
+
 void Marker::publish_numbers() {
   if (objects_marked_ > 0) pool_.objects_marked.fetch_add_relaxed(objects_marked_);
   if (bytes_marked_ > 0) pool_.bytes_marked.fetch_add_relaxed(bytes_marked_);

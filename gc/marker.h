@@ -52,8 +52,11 @@ class Marker {
   void share();
   /// Scans every marked object again, for grey ones that were dropped. World stopped.
   void rescan_heap();
-  /// Bytes scanned since the numbers were published.
+  /// Since the numbers were published.
+  std::size_t objects_marked() const { return objects_marked_; }
   std::size_t bytes_scanned() const { return bytes_scanned_; }
+  /// Forgets all grey objects, and what was done.
+  void discard();
   /// Adds what was done to the pool's numbers.
   void publish_numbers();
   /// The same, and hands all grey objects to the pool.

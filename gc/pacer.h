@@ -33,6 +33,9 @@
 namespace gort::gc {
 
 inline constexpr std::size_t kNoLimit = std::numeric_limits<std::size_t>::max();
+/// For each thread that allocates. Go has one of 4 MiB for all; but what a small heap's cycle costs
+/// is stopping threads, scanning their stacks and what they hold: with one minimum, two threads
+/// would pay all of that twice for each byte, one after the other, and be no faster than one.
 inline constexpr std::size_t kMinimumHeap = std::size_t{4} << 20;
 inline constexpr std::size_t kLimitHeadroom = std::size_t{1} << 20;
 
@@ -40,6 +43,7 @@ struct PacerInput {
   std::size_t marked = 0;         ///< bytes the last cycle marked
   std::size_t roots = 0;          ///< bytes of stacks and roots it scanned
   std::int64_t gc_percent = 100;  ///< below 0: only the limit triggers
+  std::size_t threads = 1;        ///< that have allocated of late, up to the processors
   std::size_t memory_limit = kNoLimit;
   std::size_t metadata = 0;  ///< bytes of the runtime's own
 };
@@ -51,7 +55,8 @@ constexpr std::size_t heap_goal(const PacerInput& in) {
     const auto percent = static_cast<unsigned __int128>(in.gc_percent);
     const unsigned __int128 grown =
         in.marked + (static_cast<unsigned __int128>(in.marked) + in.roots) * percent / 100;
-    const unsigned __int128 least = kMinimumHeap * percent / 100;
+    const unsigned __int128 least =
+        kMinimumHeap * std::max<std::size_t>(in.threads, 1) * percent / 100;
     const unsigned __int128 wanted = std::max(grown, least);
     goal = wanted > kNoLimit ? kNoLimit : static_cast<std::size_t>(wanted);
   }

@@ -4,6 +4,7 @@
 #include <csignal>
 
 #include <gort/alloc/heap.h>
+#include <gort/base/clock.h>
 #include <gort/base/counters.h>
 #include <gort/base/fatal.h>
 #include <gort/base/metadata.h>
@@ -17,6 +18,12 @@ constinit World world;
 namespace {
 
 constinit GORT_TLS Thread* current_thread = nullptr;
+
+// Waiting without sleeping, for a thread to stop, and for the world to go on: not much longer than
+// it takes to fall asleep and be woken up; and longer than a small cycle.
+constexpr int kSpins = 1000;
+constexpr int kSpinsForPoll = 100;
+constexpr std::int64_t kSpinNs = 250'000;
 
 // A thread that ends without detaching is detached by the destructor of this key.
 pthread_key_t exit_key() {
@@ -92,6 +99,7 @@ Thread& World::attach(bool of_runtime, bool counted) {
   self->runtime_depth.store_relaxed(1);
   if (!of_runtime) ::pthread_setspecific(exit_key(), self);
   alloc::heap.add_cache(self->cache);
+  thread_shard = self->cache.shard;
   // From here on the handler knows us; until the depth is 0 again it leaves us alone.
   current_thread = self;
   alloc::thread_cache = &self->cache;
@@ -146,8 +154,20 @@ void World::stop() {
   park_and_go_on(self, static_cast<const char*>(__builtin_frame_address(0)) + 2 * kWordSize);
   lock_.acquire();
   self.state.store_seq_cst(Thread::running);  // no stop can be in progress: we hold the lock
+  std::size_t running = 0;                    // this one among them
+  for_each_thread([&running](const Thread& t) {
+    if (t.state.load_relaxed() == Thread::running) ++running;
+  });
+  spin_.store_relaxed(running <= os::processors());
   stopping_.store_seq_cst(kStopped);
   if (options_.stop_signal != 0) {
+    // A thread that allocates will look here soon, which costs less than a signal.
+    for (Thread* t = threads_; t != nullptr; t = t->next) {
+      for (int spin = 0; t != &self && spin < kSpinsForPoll; ++spin) {
+        if (t->state.load_seq_cst() == Thread::parked) break;
+        __builtin_ia32_pause();
+      }
+    }
     for (Thread* t = threads_; t != nullptr; t = t->next) {
       if (t != &self && t->state.load_seq_cst() == Thread::running) {
         ::pthread_kill(t->handle, options_.stop_signal);
@@ -160,7 +180,7 @@ void World::stop() {
 }
 
 void World::wait_until_parked(Thread& thread) {
-  for (int spin = 0; spin < 1000; ++spin) {
+  for (int spin = 0; spin < kSpins; ++spin) {
     if (thread.state.load_seq_cst() == Thread::parked) return;
     __builtin_ia32_pause();
   }
@@ -179,15 +199,31 @@ void World::wait_until_parked(Thread& thread) {
 
 void World::resume() {
   stopping_.store_seq_cst(0);
-  futex_wake(stopping_, INT_MAX);
+  // A sleeper counts itself before it looks at stopping_ for the last time, in the system call.
+  if (sleepers_.load_seq_cst() != 0) futex_wake(stopping_, INT_MAX);
   lock_.release();
   leave_runtime(*current_thread);
+}
+
+void World::spin_while_stopping(const Thread& self) const {
+  const std::int64_t start = now_ns();
+  do {
+    for (int i = 0; i < 64; ++i) {
+      if (!must_wait(self, stopping_.load_seq_cst())) return;
+      __builtin_ia32_pause();
+    }
+  } while (now_ns() - start < kSpinNs);
 }
 
 void World::wait_while_stopping(Thread& self) {
   for (;;) {
     std::uint32_t stopping = 0;
-    while (must_wait(self, stopping = stopping_.load_seq_cst())) futex_wait(stopping_, stopping);
+    if (spin_.load_relaxed()) spin_while_stopping(self);
+    while (must_wait(self, stopping = stopping_.load_seq_cst())) {
+      sleepers_.fetch_add_seq_cst(1);
+      futex_wait(stopping_, stopping);
+      sleepers_.fetch_sub_relaxed(1);
+    }
     self.state.store_seq_cst(Thread::running);
     if (!must_wait(self, stopping_.load_seq_cst())) return;
     self.state.store_seq_cst(Thread::parked);

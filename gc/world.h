@@ -173,11 +173,17 @@ class World {
   }
   void unlink(Thread& self) GORT_REQUIRES(lock_);
 
+  void spin_while_stopping(const Thread& self) const;
+
   static constexpr std::uint32_t kStopped = 1;
   static constexpr std::uint32_t kForking = 2;
 
   Lock lock_{LockRank::world};
   Atomic<std::uint32_t> stopping_{0};
+  Atomic<std::uint32_t> sleepers_{0};  ///< threads that may sleep on stopping_
+  // There is a processor for each thread that was running: they wait without sleeping for a while.
+  // Written by the stopper before `stopping_`.
+  Atomic<bool> spin_{false};
   Atomic<std::size_t> thread_count_{0};
   Thread* threads_ = nullptr;  // guard: lock_; read with the world stopped
   WorldOptions options_;       // constant while any thread is attached

@@ -99,11 +99,14 @@ TEST_CASE("flush leaves the unused slots of a run free", "[alloc][thread_cache]"
   CHECK(span->in_cache);
   CHECK(span->allocated == span->slot_count);  // the run took all slots
   const std::size_t live = heap.heap_live.load_relaxed();
+  const std::size_t allowance = cache->allowance();
+  CHECK(allowance == kAllowance);
   cache->flush();
   CHECK_FALSE(span->in_cache);
   CHECK(span->allocated == 1);
   CHECK(bits::count_range(span->alloc_bits, 0, span->slot_count) == 1);
-  CHECK(heap.heap_live.load_relaxed() == live - (span->slot_count - 1) * kSize);
+  CHECK(cache->allowance() == 0);
+  CHECK(heap.heap_live.load_relaxed() == live - allowance - (span->slot_count - 1) * kSize);
 }
 
 TEST_CASE("the books count objects, not slots handed out", "[alloc][books]") {

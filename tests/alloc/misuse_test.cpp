@@ -78,7 +78,8 @@ TEST_CASE("a span that is swept already is not swept again", "[alloc][sweep][mis
   void* object = cache->allocate(base_span_class(size_class_of(64), true), 64);
   Span* span = span_of(object);
   cache->flush();
-  const std::string said = last_words([&] { heap.sweep_and_put(span); });
+  CentralList list;
+  const std::string said = last_words([&] { heap.sweep_and_put(span, list); });
   CHECK_THAT(said, Catch::Contains("to be swept") && Catch::Contains(hex(span->start)));
 }
 
