@@ -61,9 +61,12 @@ struct Arena {
   std::uint64_t used[kArenaPages / 64];
   std::uint64_t returned[kArenaPages / 64];
   std::uint64_t fresh[kArenaPages / 64];
-  std::uint32_t huge_chunks;  ///< bit c: huge pages have been asked for behind chunk c
-  Arena* next;                ///< while a growth has not published it yet
-  PageOwner whole;            ///< as long as there is no page table: whose the whole arena is
+  /// Bit c: huge pages have been asked for behind chunk c. Written with the heap lock held.
+  Atomic<std::uint32_t> huge_chunks;
+  /// Bit h: the h-th huge page has been touched before it was used (Heap::touch_huge_page).
+  Atomic<std::uint32_t> touched_huge_pages;
+  Arena* next;      ///< while a growth has not published it yet
+  PageOwner whole;  ///< as long as there is no page table: whose the whole arena is
 
   /// The span of page `i`, or null.
   Span* span_of_page(std::size_t i);

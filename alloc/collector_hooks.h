@@ -24,6 +24,9 @@ struct CollectorHooks {
   /// The operating system refused memory, in a slow path. True if something was freed, so that
   /// trying again makes sense.
   bool (*out_of_memory)(std::size_t bytes) = nullptr;
+  /// Calls `f(context)`, in a slow path, in such a way that a stop of the world need not wait for
+  /// it. Meanwhile caches may be flushed and a cycle may begin and end.
+  void (*while_parked)(void (*f)(void*), void* context) = nullptr;
 };
 
 extern CollectorHooks collector_hooks;

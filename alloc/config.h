@@ -30,6 +30,7 @@ inline constexpr std::size_t kArenaChunks = kArenaPages / kChunkPages;
 /// the time of large maps and graphs, which is spent in misses of the address translation. A small
 /// heap would pay for them with resident memory that it does not use.
 inline constexpr std::size_t kHugePagesFrom = std::size_t{64} << 20;
+inline constexpr std::size_t kHugePageSize = std::size_t{2} << 20;
 
 // --- size classes --------------------------------------------------------------------------------
 /// Larger objects get a span of their own.

@@ -57,6 +57,26 @@ void Heap::publish(Span* span) {
   scavenger.note_growth(pages.resident());
 }
 
+// The first access to a huge page takes the system a good part of a millisecond, and several where
+// it has to make room for one; a thread in the middle of that cannot be stopped. So it happens
+// here, where nobody waits for the thread.
+void Heap::touch_huge_page(const PageRun& run) {
+  if (!run.zeroed || collector_hooks.while_parked == nullptr) return;
+  Arena& arena = *arena_of(run.start);
+  const std::size_t offset = run.start - arena.start;
+  if ((arena.huge_chunks.load_relaxed() >> (offset / kChunkSize) & 1) == 0) return;
+  const std::size_t last = (offset + run.pages.bytes() - 1) / kHugePageSize;
+  for (std::size_t h = offset / kHugePageSize; h <= last && h < kArenaSize / kHugePageSize; ++h) {
+    const std::uint32_t bit = std::uint32_t{1} << h;
+    if ((arena.touched_huge_pages.load_relaxed() & bit) != 0) continue;
+    unpublished_bytes_.fetch_add_relaxed(run.pages.bytes());
+    collector_hooks.while_parked([](void* start) { os::touch(start, kHugePageSize); },
+                                 reinterpret_cast<void*>(arena.start + h * kHugePageSize));
+    unpublished_bytes_.fetch_sub_relaxed(run.pages.bytes());
+    arena.touched_huge_pages.fetch_or_relaxed(bit);
+  }
+}
+
 Span* Heap::allocate_small_span(SpanClass span_class) {
   const SpanClassInfo& info = span_class_info(span_class);
   const SizeClassInfo& size = kSizeClasses[info.size_class];
@@ -66,6 +86,7 @@ Span* Heap::allocate_small_span(SpanClass span_class) {
     run = pages.allocate(Pages(size.pages));
   }
   if (!run) return nullptr;
+  touch_huge_page(run);
   Span* span = make_span(run, size.objects, size.size, size.reciprocal, span_class, info);
   if (span == nullptr) {
     LockGuard guard(pages.lock);

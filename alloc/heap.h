@@ -80,7 +80,7 @@ class Heap {
   std::uint64_t tiny_allocations() const { return retired_tiny_allocations_.load_relaxed(); }
   std::size_t span_bytes() const { return span_bytes_.load_relaxed(); }
   std::size_t span_count() const { return span_count_.load_relaxed(); }
-  /// Pages of large objects that are being zeroed: used, but of no span yet.
+  /// Pages that are being zeroed, or touched for the first time: used, but of no span yet.
   std::size_t unpublished_bytes() const { return unpublished_bytes_.load_relaxed(); }
   /// span_bytes() when the sweep generation rose last: with everything dead still in place.
   std::size_t in_use_at_flip() const { return in_use_at_flip_.load_relaxed(); }
@@ -127,6 +127,7 @@ class Heap {
     std::size_t caches = 0;  // guard: pages.lock
   };
 
+  void touch_huge_page(const PageRun& run);
   Span* make_span(const PageRun& run, std::size_t slots, std::size_t elem_size,
                   std::uint32_t reciprocal, SpanClass span_class, const SpanClassInfo& info);
   void publish(Span* span);

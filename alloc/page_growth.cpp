@@ -61,7 +61,7 @@ bool PageAllocator::extend(std::size_t place, std::size_t arena_count, std::size
   if (huge) os::hint_huge_pages(pointer_to(first), count * kPageSize, true);
   for_each_part(first, count, [huge](Arena& arena, std::size_t at, std::size_t here) {
     for (std::size_t c = at / kChunkPages; huge && c < (at + here) / kChunkPages; ++c) {
-      arena.huge_chunks |= std::uint32_t{1} << c;
+      arena.huge_chunks.fetch_or_relaxed(std::uint32_t{1} << c);
     }
     arena.prepared = at + here;
     bits::set_range(arena.returned, at, here);

@@ -11,7 +11,7 @@
 namespace gort::alloc {
 namespace {
 
-constexpr std::size_t kHugePages = (std::size_t{2} << 20) / kPageSize;
+constexpr std::size_t kHugePages = kHugePageSize / kPageSize;
 // One scavenge stops after so many refusals: some memory cannot be given back (mlock), and if it is
 // all of it, trying must not go on for ever.
 constexpr int kMaxRefusals = 16;
@@ -21,8 +21,8 @@ constexpr int kMaxRefusals = 16;
 // pages goes.
 void stop_using_huge_pages(Arena& arena, std::size_t chunk) {
   const std::uint32_t bit = std::uint32_t{1} << chunk;
-  if ((arena.huge_chunks & bit) == 0) return;
-  arena.huge_chunks &= ~bit;
+  if ((arena.huge_chunks.load_relaxed() & bit) == 0) return;
+  arena.huge_chunks.fetch_and_acq_rel(~bit);
   const std::uintptr_t start = arena.start + chunk * kChunkSize;
   os::hint_huge_pages(reinterpret_cast<void*>(start), kChunkSize, false);
   bits::for_each_run(arena.returned + chunk * kChunkWords, kChunkPages,

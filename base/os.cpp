@@ -150,6 +150,12 @@ void hint_huge_pages(void* address, std::size_t bytes, bool wanted) {
   ::madvise(address, bytes, wanted ? MADV_HUGEPAGE : MADV_NOHUGEPAGE);
 }
 
+void touch([[maybe_unused]] void* address, [[maybe_unused]] std::size_t bytes) {
+#ifdef MADV_POPULATE_WRITE
+  ::madvise(address, bytes, MADV_POPULATE_WRITE);
+#endif
+}
+
 std::size_t page_size() {
   static const auto real = static_cast<std::size_t>(::sysconf(_SC_PAGESIZE));
   const std::size_t pretended = pretended_page_size.load_relaxed();

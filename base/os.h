@@ -64,6 +64,10 @@ void drop_prepared(void* address, std::size_t bytes);
 /// Asks for huge pages (or asks not to have them) behind a range. A hint: failure is ignored.
 void hint_huge_pages(void* address, std::size_t bytes, bool wanted);
 
+/// Makes the system put memory behind a prepared or ready range now rather than at the first
+/// access. A refusal is ignored: then that does.
+void touch(void* address, std::size_t bytes);
+
 /// Bytes of one page of the operating system; asked for once.
 std::size_t page_size();
 

@@ -47,7 +47,7 @@ void Collector::start(const CollectorOptions& options) {
   alloc::heap.poison.store_relaxed(options.poison);
   install_fork_handlers();
   world.attach();  // the last thing that may be refused: then nothing has started
-  alloc::collector_hooks = {enter_slow_path, leave_slow_path, out_of_memory};
+  alloc::collector_hooks = {enter_slow_path, leave_slow_path, out_of_memory, while_parked};
   started_.store_release(true);
 }
 
@@ -157,6 +157,13 @@ void Collector::begin_if_idle(Thread& self, std::size_t bytes) {
   if (alloc::heap.heap_live.load_relaxed() + bytes > hard_limit(goal())) {
     wait_for_room(self, wanted);
   }
+}
+
+void Collector::while_parked(void (*f)(void*), void* context) {
+  Thread& self = *World::current();
+  world.enter_blocking(self);
+  f(context);
+  world.leave_blocking(self);
 }
 
 void Collector::leave_slow_path() noexcept { world.leave_runtime(*World::current()); }

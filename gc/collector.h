@@ -114,6 +114,7 @@ class Collector {
   static alloc::ThreadCache& enter_slow_path(std::size_t bytes);
   static void leave_slow_path() noexcept;
   static bool out_of_memory(std::size_t bytes);
+  static void while_parked(void (*f)(void*), void* context);
 
   std::uint32_t request(CycleReason reason);
   void wait(Thread& self, Number& number, std::uint32_t value);

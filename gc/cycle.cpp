@@ -17,7 +17,7 @@ namespace {
 // Between two looks at whether the world is to stop, at most this much is scanned.
 constexpr std::size_t kDrainBytes = std::size_t{32} << 10;
 // The last stop itself marks no more than this, if it need not.
-constexpr std::size_t kLastStopBytes = std::size_t{64} << 10;
+constexpr std::size_t kLastStopBytes = std::size_t{32} << 10;
 constexpr int kTries = 4;
 // The CPU limiter looks at the clocks whenever so much has been marked: about a millisecond.
 constexpr std::size_t kLimiterBytes = std::size_t{2} << 20;

@@ -14,7 +14,7 @@
 // The number of objects is a guess. If there turn out to be more than kMostObjects, or more than
 // kMostBytes to look at, all marks are taken back, the world goes on, and the collector's thread is
 // asked for a cycle as usual, which also corrects the guess. So no stop gets longer than marking
-// that much takes (a third of a millisecond), and taking back the marks of a heap that was small at
+// that much takes (a quarter of a millisecond), and taking back the marks of a heap that was small at
 // the last cycle.
 //
 // Other threads wait rather than help: with two processors, objects and mark bits that both of them
@@ -35,7 +35,7 @@ namespace gort::gc {
 namespace {
 
 constexpr std::size_t kFewObjects = 12288;
-constexpr std::size_t kMostObjects = 2 * kFewObjects;
+constexpr std::size_t kMostObjects = 16384;
 constexpr std::size_t kMostBytes = std::size_t{3} << 20;
 // Scanned between two looks at how much it has become.
 constexpr std::size_t kPieceBytes = std::size_t{16} << 10;

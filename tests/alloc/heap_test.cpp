@@ -4,7 +4,9 @@
 #include <set>
 #include <vector>
 
+#include <gort/alloc/collector_hooks.h>
 #include <gort/alloc/heap.h>
+#include <gort/base/counters.h>
 #include <gort/base/metadata.h>
 #include <gort/base/os.h>
 #include <gort/tests/alloc/cache_fixture.h>
@@ -249,4 +251,29 @@ TEST_CASE("a refusal of metadata is bad_alloc and returns the pages", "[alloc][o
   CHECK_THROWS_AS(heap.allocate_large(1_MiB, true, 0), std::bad_alloc);
   metadata::fail_allocation_for_test(0);
   CHECK(heap.pages.used() == used);
+}
+
+TEST_CASE("a huge page is touched before it is used, while nobody waits for the thread",
+          "[alloc][heap]") {
+  struct HooksScope {
+    ~HooksScope() { collector_hooks = {}; }
+  } const hooks;
+  CacheScope cache;
+  static std::size_t parked;
+  parked = 0;
+  collector_hooks.while_parked = [](void (*f)(void*), void* context) {
+    CHECK(heap.unpublished_bytes() > 0);  // in nobody's hands, and in the books
+    f(context);
+    CHECK(os::resident_bytes_of(context, kHugePageSize) == kHugePageSize);
+    ++parked;
+  };
+  const std::uint64_t prepared = counters.prepared_bytes.load_relaxed();
+  // Until there are two more chunks behind which there are huge pages, and they are in use.
+  while (heap.span_bytes() < kHugePagesFrom ||
+         counters.prepared_bytes.load_relaxed() < prepared + kHugePagesFrom + 3 * kChunkSize) {
+    cache->allocate(kClass, kSize);
+  }
+  CHECK(parked >= 2 * kChunkSize / kHugePageSize);
+  CHECK(parked <= (counters.prepared_bytes.load_relaxed() - prepared) / kHugePageSize);
+  CHECK(heap.unpublished_bytes() == 0);
 }
