@@ -5,6 +5,7 @@
 #include <chrono>
 #include <cstdio>
 #include <cstdlib>
+#include <thread>
 
 #include <gort/gort.h>
 #include <gort/hashmap/locked_map.h>
@@ -40,9 +41,9 @@ gort::Root<LongMap> emptied(long pairs) {
 
 template <class F>
 void measure(const char* name, long pairs, F&& policy) {
-  const gort::Root<LongMap> map = emptied(pairs);
+  gort::Root<LongMap> map = emptied(pairs);
   const std::size_t before = heap_bytes();
-  const double time = microseconds([&] { policy(*map); });
+  const double time = microseconds([&] { policy(map); });
   const std::size_t after = heap_bytes();
   std::printf("%-20s %12zu -> %12zu bytes  %10.1f us  %8zu pairs\n", name, before, after, time,
               map->size());
@@ -86,6 +87,29 @@ void measure_wipe(const char* name, long pairs, bool wipe) {
               before, heap_bytes(), time * 2000 / static_cast<double>(old_chains), old_chains);
 }
 
+// A stalled growth that the background evacuator finishes: what it gives back, how long it takes,
+// and how long a store at any moment of it takes; it must wait for the step that is under way.
+void measure_background(long pairs) {
+  gort::LockedMap<long, long> map;
+  map.evacuate_in_background();
+  long i = 0;
+  while (i * 2 < pairs || !map.growing()) map.store(++i, i);
+  const std::size_t before = heap_bytes();
+  double longest = 0;
+  long stores = 0;
+  const double time = microseconds([&] {
+    while (map.growing()) {
+      const double store = microseconds([&] { map.store(1, 1); });
+      longest = store > longest ? store : longest;
+      ++stores;
+      const gort::Blocking blocking;
+      std::this_thread::sleep_for(std::chrono::milliseconds(5));
+    }
+  });
+  std::printf("%-20s %12zu -> %12zu bytes  %10.1f us  longest of %ld stores meanwhile %.1f us\n",
+              "in background", before, heap_bytes(), time, stores, longest);
+}
+
 // The three concurrent maps, used by one thread: what reading and clearing cost.
 template <class M>
 void measure_concurrent(const char* name, long pairs, M& map) {
@@ -109,6 +133,15 @@ int main(int argc, char** argv) {
   // Roots alone keep maps alive, so that no stale word on the stack counts.
   gort::start(gort::Options{.conservative_stacks = false});
   measure("nothing", pairs, [](const LongMap&) {});
+  measure("erase loop", pairs, [](const LongMap& m) {
+    for (const auto& pair : m) m.erase(pair.key);
+  });
+  measure("nil", pairs, [](gort::Root<LongMap>& m) { m = nullptr; });
+  measure("remake", pairs, [](gort::Root<LongMap>& m) {
+    const gort::Root<LongMap> fresh = gort::make_map<long, long>(m->size());
+    for (const auto& [key, value] : *m) (*fresh)[key] = value;
+    m = fresh.get();
+  });
   measure("clear", pairs, [](const LongMap& m) { m.clear(); });
   measure("clear_sparse", pairs, [](const LongMap& m) { gort::clear_sparse(m); });
   measure("clear_and_release", pairs, [](const LongMap& m) { gort::clear_and_release(m); });
@@ -118,6 +151,7 @@ int main(int argc, char** argv) {
   measure("rebuild, half", pairs,
           [](const LongMap& m) { gort::rebuild(m, 0, [](long k, long) { return k % 200 == 0; }); });
   measure_shrinking(pairs);
+  measure_background(pairs);
   measure_wipe("growth", pairs, false);
   measure_wipe("growth, wipe_eagerly", pairs, true);
   {

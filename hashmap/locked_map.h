@@ -3,7 +3,8 @@
 // Two simple ways to share a map, beside SyncMap.
 //
 //     LockedMap     a map and a readers-writer lock: every operation takes it. Fair to all
-//                   mixtures; readers on many cores share the lock's cache line
+//                   mixtures; readers on many cores share the lock's cache line. On request a
+//                   background thread finishes its growths when writes have stopped
 //     SnapshotMap   readers look at a complete map that never changes; a writer copies it, changes
 //                   the copy and swaps it in. Reading costs one load more than a plain map, a
 //                   write costs the whole map; rebuilding, clearing and replacing it are one swap
@@ -12,11 +13,16 @@
 // Thread safety: all operations from any attached thread.
 
 #include <cstddef>
+#include <cstdint>
 #include <mutex>
+#include <new>
 #include <optional>
 #include <shared_mutex>
 
+#include <gort/base/clock.h>
+#include <gort/gc/world.h>
 #include <gort/hashmap/atomic_reference.h>
+#include <gort/hashmap/evacuator.h>
 #include <gort/hashmap/map.h>
 #include <gort/hashmap/policies.h>
 #include <gort/hashmap/waiting_lock.h>
@@ -29,6 +35,21 @@ class LockedMap {
   explicit LockedMap(std::size_t hint = 0) : map_(make_map<K, V, Hash>(hint)) {}
   LockedMap(const LockedMap&) = delete;
   LockedMap& operator=(const LockedMap&) = delete;
+  ~LockedMap() { hashmap::evacuator.remove(growth_); }
+
+  /// From now on the background evacuator finishes a growth when nobody has written for a
+  /// millisecond or two: up to `budget` at a time, holding the lock for that long (evacuator.h).
+  void evacuate_in_background(EvacuationBudget budget = {}) {
+    hashmap::evacuator.add(growth_);
+    const Writing writing(*this);
+    growth_.budget = budget;
+    growth_.wanted = true;
+  }
+  /// Moves up to `budget` chains of a growth under way. Returns how many are left to walk.
+  std::size_t evacuate(std::size_t budget) {
+    const Writing writing(*this);
+    return gort::evacuate(map_.get(), budget);
+  }
 
   std::optional<V> load(const K& key) const {
     const std::shared_lock guard(lock_);
@@ -42,23 +63,33 @@ class LockedMap {
   }
   /// True if the key is new.
   bool store(const K& key, const V& value) {
-    const std::lock_guard guard(lock_);
+    const Writing writing(*this);
     return map_.get().insert_or_assign(key, value);
   }
   /// True if the key was there.
   bool erase(const K& key) {
-    const std::lock_guard guard(lock_);
+    const Writing writing(*this);
     return map_.get().erase(key);
   }
   void clear() {
-    const std::lock_guard guard(lock_);
+    const Writing writing(*this);
     map_.get().clear();
   }
   /// Calls `f(map)` while nobody else uses the map.
   template <class F>
   decltype(auto) with_lock(F&& f) {
-    const std::lock_guard guard(lock_);
+    const Writing writing(*this);
     return f(map_.get());
+  }
+  /// True while a growth is under way.
+  bool growing() const {
+    const std::shared_lock guard(lock_);
+    return map_.get().header()->growing();
+  }
+  /// How the map stands; writers are kept out meanwhile.
+  MapStats stats() const {
+    const std::shared_lock guard(lock_);
+    return inspect(map_.get());
   }
   /// Calls `f(key, value)` for the pairs, until it returns false, with writers kept out.
   template <class F>
@@ -70,8 +101,87 @@ class LockedMap {
   }
 
  private:
-  Root<Map<K, V, Hash>> map_;
+  using M = Map<K, V, Hash>;
+
+  // What the evacuator knows of the map. Guard of its fields: lock_.
+  struct Growth final : hashmap::Evacuator::Client {
+    explicit Growth(LockedMap& map) : owner(map) {}
+
+    bool step() override {
+      if (!try_lock()) return false;
+      const std::lock_guard guard(owner.lock_, std::adopt_lock);
+      const M map = owner.map_.get();
+      if (!map.header()->growing()) {
+        this->not_due();
+        return false;
+      }
+      if (writes != writes_seen) {
+        writes_seen = writes;
+        return false;
+      }
+      try {
+        return move(map);
+      } catch (const std::bad_alloc&) {
+        this->not_due();  // the map is as it was; the next write asks again
+        return false;
+      }
+    }
+
+    // Between two readers there may be no more than an instant.
+    bool try_lock() {
+      constexpr int kTries = 64;
+      for (int i = 0; i < kTries; ++i) {
+        if (owner.lock_.try_lock()) return true;
+      }
+      return false;
+    }
+
+    bool move(const M& map) {
+      constexpr std::size_t kPiece = 4;
+      const std::int64_t end = now_ns() + budget.ns;
+      for (std::size_t left = budget.chains; left > 0;) {
+        const std::size_t piece = left < kPiece ? left : kPiece;
+        if (gort::evacuate(map, piece) == 0) {
+          this->not_due();
+          return true;
+        }
+        left -= piece;
+        gc::world.poll(*gc::World::current());
+        if (now_ns() >= end) break;
+      }
+      return true;
+    }
+
+    LockedMap& owner;
+    EvacuationBudget budget;
+    bool wanted = false;
+    std::uint64_t writes = 0;
+    std::uint64_t writes_seen = 0;
+  };
+
+  // The lock, for a write: on the way out the evacuator is told of a growth under way.
+  class Writing {
+   public:
+    explicit Writing(LockedMap& map) : map_(map), guard_(map.lock_) {}
+    ~Writing() {
+      Growth& growth = map_.growth_;
+      if (GORT_LIKELY(!growth.wanted)) return;
+      ++growth.writes;
+      if (map_.map_.get().header()->growing() && !growth.due()) {
+        hashmap::evacuator.announce(growth);
+      }
+    }
+    Writing(const Writing&) = delete;
+    Writing& operator=(const Writing&) = delete;
+
+   private:
+    LockedMap& map_;
+    const std::lock_guard<hashmap::WaitingSharedLock> guard_;
+  };
+
+  Root<M> map_;
   mutable hashmap::WaitingSharedLock lock_;
+  Growth growth_{*this};
 };
 
 template <class K, class V, class Hash = DefaultHash<K>>

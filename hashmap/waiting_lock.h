@@ -29,6 +29,8 @@ class WaitingLock {
       acquire_blocking([this] { mutex_.lock(); });
     }
   }
+  /// For a thread that is in a blocking region already.
+  void lock_now() { mutex_.lock(); }
   void unlock() { mutex_.unlock(); }
 
  private:
@@ -43,6 +45,7 @@ class WaitingSharedLock {
       acquire_blocking([this] { mutex_.lock(); });
     }
   }
+  bool try_lock() { return mutex_.try_lock(); }
   void unlock() { mutex_.unlock(); }
   void lock_shared() {
     if (GORT_UNLIKELY(!mutex_.try_lock_shared())) {

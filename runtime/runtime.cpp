@@ -8,6 +8,7 @@
 #include <gort/base/fatal.h>
 #include <gort/base/metadata.h>
 #include <gort/gc/collector.h>
+#include <gort/hashmap/evacuator.h>
 #include <gort/runtime/gctrace.h>
 #include <gort/runtime/scavtrace.h>
 
@@ -66,6 +67,7 @@ void shutdown() {
   if (gc::world.thread_count() > (attached ? 1U : 0U)) {
     throw std::logic_error("gort::shutdown: other threads are still attached");
   }
+  hashmap::evacuator.stop();
   gc::collector.shutdown();
   alloc::scavenger.stop();
   alloc::heap.release_idle();
