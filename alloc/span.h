@@ -70,7 +70,6 @@ struct Span {
 
   // the list or set that holds the span (guard: that list's lock)
   Span* next = nullptr;
-  Span* previous = nullptr;
 
   Pages pages() const { return Pages(page_count); }
   std::size_t bytes() const { return pages().bytes(); }
@@ -129,5 +128,8 @@ struct Span {
     return slot_tags == nullptr ? tag : AtomicRef(slot_tags[slot]).load_relaxed();
   }
 };
+
+// Nearly all of the runtime's own memory is these: with the bits of 128 slots, two cache lines.
+static_assert(sizeof(Span) == 96);
 
 }  // namespace gort::alloc

@@ -100,7 +100,7 @@ void pause(std::uint64_t mib, unsigned threads, std::uint64_t ops) {
   auto make = [] { return H::template make<PauseNode<H>>(); };
   for (std::uint64_t i = 0; i < tree_count; ++i) trees[i] = pause_tree<H>(kPauseDepth, id, make);
   H::collect();
-  const std::int64_t before = H::stats(0).collections;
+  const HeapStats full = H::stats(0);  // the heap is nothing but what lives
 
   std::vector<Latencies> of_thread(threads);
   Measurement m;
@@ -110,7 +110,7 @@ void pause(std::uint64_t mib, unsigned threads, std::uint64_t ops) {
     replace_subtrees<H>(trees, tree_count, t, threads, ops, *latencies);
     of_thread[t] = *latencies;
   });
-  const HeapStats stats = H::stats(before);
+  const HeapStats stats = H::stats(full.collections);
 
   Latencies all;
   for (const Latencies& latencies : of_thread) all.add(latencies);
@@ -120,7 +120,7 @@ void pause(std::uint64_t mib, unsigned threads, std::uint64_t ops) {
   }
   Line("pause", std::to_string(mib) + "MiB/" + std::to_string(threads), H::kName)
       .add(ops * threads, m, checksum)
-      .add("collections", stats.collections < 0 ? -1 : stats.collections - before)
+      .add("collections", stats.collections < 0 ? -1 : stats.collections - full.collections)
       .add("pause_max_ns", stats.pause_max_ns)
       .add("pause_total_ns", stats.pause_total_ns)
       .add("alloc_p50_ns", all.quantile(0.5))
@@ -128,7 +128,7 @@ void pause(std::uint64_t mib, unsigned threads, std::uint64_t ops) {
       .add("alloc_p999_ns", all.quantile(0.999))
       .add("alloc_p9999_ns", all.quantile(0.9999))
       .add("alloc_max_ns", all.max())
-      .add("metadata_kb", stats.metadata_kb)
+      .add("metadata_kb", full.metadata_kb)
       .print();
 }
 

@@ -83,14 +83,14 @@ func pause(mib, threads, ops int) {
 		trees[i] = pauseTree(pauseDepth, &id)
 	}
 	runtime.GC()
-	before := stats(0).collections
+	full := stats(0) // the heap is nothing but what lives
 	all := make([]latencies, threads)
 	m := runThreads(threads, func(t int) {
 		l := new(latencies)
 		replaceSubtrees(trees, t, threads, ops, l)
 		all[t] = *l
 	})
-	s := stats(before)
+	s := stats(full.collections)
 	var l latencies
 	for t := range all {
 		l.add(&all[t])
@@ -100,8 +100,8 @@ func pause(mib, threads, ops int) {
 		checksum = mix(checksum, tree.sum())
 	}
 	newLine("pause", fmt.Sprintf("%dMiB/%d", mib, threads)).result(ops*threads, m, checksum).
-		add("collections", s.collections-before).pauses(s).
+		add("collections", s.collections-full.collections).pauses(s).
 		add("alloc_p50_ns", l.quantile(0.5)).add("alloc_p99_ns", l.quantile(0.99)).
 		add("alloc_p999_ns", l.quantile(0.999)).add("alloc_p9999_ns", l.quantile(0.9999)).
-		add("alloc_max_ns", int64(l.max)).add("metadata_kb", s.metadataKB).print()
+		add("alloc_max_ns", int64(l.max)).add("metadata_kb", full.metadataKB).print()
 }
