@@ -21,9 +21,10 @@ struct CollectorHooks {
   ThreadCache& (*enter)(std::size_t bytes) = nullptr;
   /// It ends. A stop of the world that came up meanwhile takes place here.
   void (*leave)() noexcept = nullptr;
-  /// The operating system refused memory, in a slow path. True if something was freed, so that
-  /// trying again makes sense.
-  bool (*out_of_memory)(std::size_t bytes) = nullptr;
+  /// The operating system refused memory, in a slow path that holds no lock and has nothing half
+  /// done. `attempt`: how often this has been called for the same allocation before. True if trying
+  /// again makes sense; false ends in std::bad_alloc. May throw.
+  bool (*out_of_memory)(std::size_t bytes, unsigned attempt) = nullptr;
   /// Calls `f(context)`, in a slow path, in such a way that a stop of the world need not wait for
   /// it. Meanwhile caches may be flushed and a cycle may begin and end.
   void (*while_parked)(void (*f)(void*), void* context) = nullptr;

@@ -141,7 +141,7 @@ Span* Heap::take_large(std::size_t bytes, SpanClass span_class, Tag tag, std::si
                        PageRun& run) {
   const Pages count = Pages::holding(bytes);
   const std::size_t alignment_pages = alignment > kPageSize ? alignment >> kPageShift : 1;
-  for (bool collected = false;; collected = true) {
+  for (unsigned attempt = 0;; ++attempt) {
     {
       LockGuard guard(pages.lock);
       run = pages.allocate(count, alignment_pages);
@@ -153,8 +153,8 @@ Span* Heap::take_large(std::size_t bytes, SpanClass span_class, Tag tag, std::si
       LockGuard guard(pages.lock);
       pages.free(run.start, run.pages);
     }
-    if (collected || collector_hooks.out_of_memory == nullptr ||
-        !collector_hooks.out_of_memory(count.bytes())) {
+    if (collector_hooks.out_of_memory == nullptr ||
+        !collector_hooks.out_of_memory(count.bytes(), attempt)) {
       throw std::bad_alloc();
     }
   }

@@ -30,7 +30,7 @@ void* ThreadCache::refill_and_allocate(SpanClass span_class, std::size_t size) {
 
 void ThreadCache::refill(SpanClass span_class) {
   counters.refills.fetch_add_relaxed(1);
-  for (bool collected = false;;) {
+  for (unsigned attempt = 0;;) {
     if (spans_[span_class] != nullptr) {
       if (next_run(span_class)) return;
       give_back(span_class);
@@ -42,11 +42,10 @@ void ThreadCache::refill(SpanClass span_class) {
       continue;
     }
     const std::size_t bytes = size_class_info(span_class).pages * kPageSize;
-    if (collected || collector_hooks.out_of_memory == nullptr ||
-        !collector_hooks.out_of_memory(bytes)) {
+    if (collector_hooks.out_of_memory == nullptr ||
+        !collector_hooks.out_of_memory(bytes, attempt++)) {
       throw std::bad_alloc();
     }
-    collected = true;
   }
 }
 

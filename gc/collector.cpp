@@ -168,12 +168,6 @@ void Collector::while_parked(void (*f)(void*), void* context) {
 
 void Collector::leave_slow_path() noexcept { world.leave_runtime(*World::current()); }
 
-bool Collector::out_of_memory(std::size_t /*bytes*/) {
-  counters.os_refusals.fetch_add_relaxed(1);
-  collector.collect(CycleReason::emergency, true);
-  return true;
-}
-
 // --- assists -------------------------------------------------------------------------------------
 
 void Collector::assist(Thread& self, std::size_t bytes) {

@@ -59,6 +59,11 @@ struct CollectorOptions {
   void (*on_cycle)(const CycleRecord&) = nullptr;
   /// Called on the same thread when a cycle reaches a phase, world running; it may take its time.
   void (*on_phase)(Phase) = nullptr;
+  /// See runtime/options.h.
+  bool (*out_of_memory)(std::size_t bytes, void* context) = nullptr;
+  void* out_of_memory_context = nullptr;
+  void (*on_event)(const CycleEvent&, void* context) = nullptr;
+  void* on_event_context = nullptr;
   /// Capacity of the CPU limiter's bucket in nanoseconds; negative: one second of each processor.
   std::int64_t limiter_capacity = -1;
   /// The CPU limiter's clock, for tests; null: the system's. Any thread, in the runtime.
@@ -113,7 +118,7 @@ class Collector {
   // Hooks of the allocator.
   static alloc::ThreadCache& enter_slow_path(std::size_t bytes);
   static void leave_slow_path() noexcept;
-  static bool out_of_memory(std::size_t bytes);
+  static bool out_of_memory(std::size_t bytes, unsigned attempt);
   static void while_parked(void (*f)(void*), void* context);
 
   std::uint32_t request(CycleReason reason);

@@ -131,12 +131,7 @@ void Collector::run_cycle(Thread& self) {
 }
 
 void Collector::announce(const Cycle& cycle) {
-  CycleRecord record = cycle.record();
-  {
-    LockGuard guard(record_lock_);
-    record.number = last_.number + 1;
-  }
-  finish_cycle(record);
+  finish_cycle(cycle.record());
   limiter_watches_cycle();
   marked_.store_seq_cst(marked_.load_relaxed() + 1);
   futex_wake(marked_, INT_MAX);

@@ -29,6 +29,8 @@ Cycle::Cycle(Collector& owner, Thread& self, CycleReason reason)
   record_.reason = reason;
   record_.start_ns = now_ns();
   record_.goal = owner.goal();
+  record_.number = owner.last_cycle().number + 1;
+  event(CycleEvent::cycle_begun, record_.start_ns);
 }
 
 void Cycle::phase(Phase reached) {
@@ -39,7 +41,14 @@ void Cycle::poll() {
   if (!world_stopped_) world.poll(self_);
 }
 
+void Cycle::event(CycleEvent::Kind kind, std::int64_t at_ns) {
+  const CollectorOptions& options = collector_.options_;
+  if (options.on_event == nullptr) return;
+  options.on_event({kind, at_ns, record_}, options.on_event_context);
+}
+
 void Cycle::stop() {
+  event(CycleEvent::stop_begun, now_ns());
   stop_start_ns_ = now_ns();
   world.stop();
   world_stopped_ = true;
@@ -54,6 +63,7 @@ void Cycle::resume() {
   record_.stops_ns += length;
   record_.longest_stop_ns = std::max(record_.longest_stop_ns, length);
   (record_.stops == 1 ? record_.first_stop_ns : record_.last_stop_ns) = length;
+  event(CycleEvent::stop_ended, stop_start_ns_ + length);
 }
 
 void Cycle::finish_sweep() {
@@ -77,6 +87,7 @@ void Cycle::mark() {
   end_marking();
   resume();
   record_.end_wall_ns = wall_ns();
+  event(CycleEvent::marking_ended, now_ns());
   phase(Phase::marking_finished);
 }
 
@@ -119,6 +130,7 @@ void Cycle::begin_marking() {
   resume();
   mark_start_ns_ = now_ns();
   mark_start_cpu_ns_ = thread_cpu_ns();
+  event(CycleEvent::marking_started, mark_start_ns_);
 }
 
 void Cycle::mark_stacks() {
@@ -147,12 +159,11 @@ void Cycle::mark_roots() {
 void Cycle::update_assist_ratio() {
   const std::size_t expected = collector_.last_marked_.load_relaxed();
   const std::size_t done = mark_pool.bytes_marked.load_relaxed();
-  // Beyond the expectation, assume that as much again is left.
-  const std::size_t left = expected > done ? expected - done : done / 4;
   const std::size_t live = alloc::heap.heap_live.load_relaxed();
   const std::size_t goal = record_.goal;
   collector_.assist_ratio_.store_relaxed(
-      goal == kNoLimit ? 0 : assist_ratio(left, goal > live ? goal - live : 0));
+      goal == kNoLimit ? 0
+                       : assist_ratio(left_to_mark(expected, done), goal > live ? goal - live : 0));
 }
 
 void Cycle::drain() {
@@ -236,7 +247,8 @@ void Cycle::end_marking() {
   collector_.note_allocating_threads(allocating_threads_);
   collector_.last_objects_.store_relaxed(mark_pool.objects_marked.load_relaxed());
   collector_.last_roots_.store_relaxed(record_.stack_bytes + record_.root_bytes);
-  collector_.runway_.store_relaxed(mark_runway(allocated, traced, record_.marked));
+  collector_.runway_.store_relaxed(
+      mark_runway(allocated, traced, record_.assisted, record_.marked));
   collector_.update_goal();
   record_.next_goal = collector_.goal();
   counters.objects_marked.fetch_add_relaxed(mark_pool.objects_marked.load_relaxed());
@@ -250,6 +262,7 @@ void Cycle::sweep() {
   counters.sweep_ns.fetch_add_relaxed(
       static_cast<std::uint64_t>(now_ns() - start + record_.sweep_ns));
   mark_pool.trim();
+  event(CycleEvent::swept, now_ns());
   phase(Phase::swept);
 }
 

@@ -27,6 +27,7 @@
 #include <cstddef>
 #include <cstdint>
 
+#include <gort/gc/cycle_event.h>
 #include <gort/gc/marker.h>
 #include <gort/gc/world.h>
 
@@ -35,8 +36,6 @@ namespace gort::gc {
 class Collector;
 struct CleanupRecord;
 
-enum class CycleReason : std::uint8_t { heap_goal, forced, emergency, every_nth };
-
 /// Moments of a cycle, in this order; the world runs at each.
 enum class Phase : std::uint8_t {
   sweep_finished,    ///< of the cycle before
@@ -44,32 +43,6 @@ enum class Phase : std::uint8_t {
   drained,           ///< nothing is grey that this thread knows of; may be reached several times
   marking_finished,  ///< barrier off, everything is unswept
   swept,
-};
-
-/// What one cycle did. Times in nanoseconds, sizes in bytes.
-struct CycleRecord {
-  std::uint64_t number = 0;  ///< 1 for the first
-  CycleReason reason = CycleReason::heap_goal;
-  std::int64_t start_ns = 0;         ///< monotonic
-  std::int64_t end_wall_ns = 0;      ///< calendar time when marking had ended
-  std::int64_t sweep_ns = 0;         ///< finishing the sweep before
-  std::int64_t first_stop_ns = 0;    ///< from the wish to stop to the world's going on
-  std::int64_t mark_ns = 0;          ///< between the first and the last stop
-  std::int64_t last_stop_ns = 0;     ///< the stop that ended marking
-  std::int64_t longest_stop_ns = 0;  ///< of all stops
-  std::int64_t stops_ns = 0;         ///< all stops together
-  std::uint32_t stops = 0;           ///< 2, or more if marking was not over when it seemed so
-  std::size_t heap_start = 0;        ///< heap_live at the first stop
-  std::size_t heap_end = 0;          ///< heap_live at the last stop
-  std::size_t marked = 0;            ///< live bytes, with what was allocated during marking
-  std::size_t scanned = 0;           ///< bytes looked at for references
-  std::size_t assisted = 0;          ///< bytes that allocating threads scanned
-  std::int64_t assist_ns = 0;        ///< processor time of allocating threads that helped
-  std::int64_t mark_cpu_ns = 0;      ///< processor time of the cycle's own thread in mark_ns
-  std::size_t goal = 0;              ///< goal that this cycle kept to
-  std::size_t next_goal = 0;
-  std::size_t stack_bytes = 0;  ///< stack scanned
-  std::size_t root_bytes = 0;   ///< root slots scanned
 };
 
 class Cycle {
@@ -88,6 +61,7 @@ class Cycle {
 
  private:
   void phase(Phase reached);
+  void event(CycleEvent::Kind kind, std::int64_t at_ns);
   void begin_marking();
   void reset_numbers();
   /// What stacks, ranges and tiny blocks refer to. World stopped.

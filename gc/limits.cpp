@@ -1,4 +1,6 @@
-// The collector's side of the CPU limiter (cpu_limiter.h): who measures, and who asks it.
+// What happens at the limits: of processor time (cpu_limiter.h) and of memory.
+//
+// The CPU limiter: who measures, and who asks it.
 //
 // Collecting is what the thread that runs a cycle has used of its processor from begin to end, its
 // sleeps left out, and what allocating threads have used to help it. It is charged every 2 MiB that
@@ -6,6 +8,12 @@
 // puts right: what the limiter adds up is differences of totals.
 //
 // While it is limiting, threads that allocate ask it again now and then, as no cycle may come.
+//
+// Out of memory: when the system refuses, an emergency collection; if it refuses again, the
+// program's hook; if that has made room, another collection, since what it has let go is garbage
+// now; and so on until the system gives or the hook does not know any more. The hook runs outside
+// the runtime, so it may do what a program may. What it allocates in turn may find the system
+// refusing as well, which is std::bad_alloc after one collection, not another call.
 
 #include <algorithm>
 #include <thread>
@@ -26,7 +34,40 @@ std::int64_t processor_count() {
   return count;
 }
 
+constinit GORT_TLS bool in_hook = false;
+
+// For a scope the calling thread is as it was before its allocation: it may be stopped, and may
+// allocate.
+class OutsideRuntime {
+ public:
+  explicit OutsideRuntime(Thread& self) : self_(self) {
+    in_hook = true;
+    world.leave_runtime(self_);
+  }
+  ~OutsideRuntime() {
+    World::enter_runtime(self_);
+    in_hook = false;
+  }
+  OutsideRuntime(const OutsideRuntime&) = delete;
+  OutsideRuntime& operator=(const OutsideRuntime&) = delete;
+
+ private:
+  Thread& self_;
+};
+
 }  // namespace
+
+bool Collector::out_of_memory(std::size_t bytes, unsigned attempt) {
+  counters.os_refusals.fetch_add_relaxed(1);
+  if (attempt > 0) {
+    const CollectorOptions& options = collector.options_;
+    if (options.out_of_memory == nullptr || in_hook) return false;
+    const OutsideRuntime outside(*World::current());
+    if (!options.out_of_memory(bytes, options.out_of_memory_context)) return false;
+  }
+  collector.collect(CycleReason::emergency, true);
+  return true;
+}
 
 // No cycle is under way.
 void Collector::start_limiter() {

@@ -68,13 +68,19 @@ constexpr std::size_t heap_goal(const PacerInput& in) {
   return goal;
 }
 
-/// Bytes that the program will probably allocate while `expected_marked` bytes are marked, if it
-/// allocated `allocated` bytes during the last marking of `marked` bytes; a tenth more.
-constexpr std::size_t mark_runway(std::size_t allocated, std::size_t marked,
+/// Bytes that the program will probably allocate while `expected_marked` bytes are marked without
+/// its help, if it allocated `allocated` bytes during the last marking of `marked` bytes, of which
+/// it marked `assisted` itself; a tenth more. Without its help that marking would have taken
+/// longer, and the program would have had the time of the help too: so those bytes are what it
+/// allocates while `marked - 2 * assisted` are marked. That is for one thread; of more, each loses
+/// less time.
+constexpr std::size_t mark_runway(std::size_t allocated, std::size_t marked, std::size_t assisted,
                                   std::size_t expected_marked) {
   if (marked == 0) return 0;
-  const unsigned __int128 runway =
-      static_cast<unsigned __int128>(allocated) * expected_marked / marked * 11 / 10;
+  const std::size_t least = marked / 8 + 1;
+  const std::size_t alone = assisted < marked / 2 ? marked - 2 * assisted : 0;
+  const unsigned __int128 runway = static_cast<unsigned __int128>(allocated) * expected_marked /
+                                   std::max(alone, least) * 11 / 10;
   return runway > kNoLimit ? kNoLimit : static_cast<std::size_t>(runway);
 }
 
@@ -95,6 +101,12 @@ constexpr std::uint64_t assist_ratio(std::size_t left_to_mark, std::size_t left_
   const unsigned __int128 ratio =
       static_cast<unsigned __int128>(left_to_mark) * kAssistUnit / left_to_goal;
   return ratio > kMost ? kMost : static_cast<std::uint64_t>(ratio);
+}
+
+/// Bytes that a marking probably still has to mark, if the last heap was `expected` bytes and
+/// `done` are marked. Beyond the expectation, assume that a quarter more is left.
+constexpr std::size_t left_to_mark(std::size_t expected, std::size_t done) {
+  return expected > done ? expected - done : done / 4;
 }
 
 /// Bytes of heap at which allocating threads wait for the cycle to end, rather than help.

@@ -75,6 +75,7 @@ bool Cycle::mark_in_one_stop() {
   collector_.begun_.store_seq_cst(collector_.begun_.load_relaxed() + 1);
   resume();
   record_.end_wall_ns = wall_ns();
+  event(CycleEvent::marking_ended, now_ns());
   counters.one_stop_cycles.fetch_add_relaxed(1);
   return true;
 }

@@ -22,8 +22,11 @@
 #include <string_view>
 
 #include <gort/base/config.h>
+#include <gort/gc/cycle_event.h>
 
 namespace gort {
+
+using GcEvent = gc::CycleEvent;
 
 inline constexpr std::size_t kNoMemoryLimit = std::numeric_limits<std::size_t>::max();
 
@@ -62,6 +65,25 @@ struct Options {
   bool poison = false;
   /// Sweep in the background after each collection that allocation has started.
   bool background_sweep = true;
+  /// Called when the operating system refuses memory and a collection has not helped, with the
+  /// bytes that are asked for and the context. It lets go of what the program can do without
+  /// (caches, Roots), or raises a limit, and returns true: then there is another collection and
+  /// another try, and if that fails, another call. False: the allocation throws std::bad_alloc. An
+  /// exception from it leaves the allocation instead.
+  ///
+  /// It runs on the allocating thread, with no lock of the runtime held, as if called in the place
+  /// of the allocation: it may use the heap and be stopped. An allocation inside it that fails
+  /// throws std::bad_alloc at once. Several threads may be in it at a time.
+  bool (*out_of_memory)(std::size_t bytes, void* context) = nullptr;
+  void* out_of_memory_context = nullptr;
+  /// Called at the events of every collection (gc/cycle_event.h); nothing is called in between. It
+  /// runs on the thread that runs the cycle: the collector's, or, of a small heap or if the system
+  /// gives no thread, one that allocates. Never while the world is stopped. The time it takes makes
+  /// the collection longer. It must not
+  /// allocate from the heap, store references, ask for a collection or throw, nor wait for a lock
+  /// that a thread may hold while it allocates: that thread may be waiting for this collection.
+  void (*on_gc_event)(const GcEvent& event, void* context) = nullptr;
+  void* on_gc_event_context = nullptr;
   /// One line a collection on standard error.
   bool gctrace = false;
   /// One line a collection on standard error about what the scavenger has done since the last one.

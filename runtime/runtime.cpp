@@ -54,6 +54,10 @@ void start(const Options& options) {
   collector_options.poison = options.poison;
   collector_options.cleanup_thread = options.cleanup_thread;
   collector_options.on_cycle = cycle_ended;
+  collector_options.out_of_memory = options.out_of_memory;
+  collector_options.out_of_memory_context = options.out_of_memory_context;
+  collector_options.on_event = options.on_gc_event;
+  collector_options.on_event_context = options.on_gc_event_context;
   trace_cycles = options.gctrace;
   trace_scavenger = options.scavtrace;
   if (options.background_scavenger) alloc::scavenger.start();

@@ -1,8 +1,10 @@
 #include <catch2/catch.hpp>
 
+#include <new>
 #include <stdexcept>
 #include <thread>
 
+#include <gort/base/os.h>
 #include <gort/gort.h>
 
 using namespace gort;
@@ -72,5 +74,44 @@ TEST_CASE("MemStats counts as Go does", "[runtime][mem_stats]") {
   CHECK(after.NumForcedGC == full.NumForcedGC + 1);
   CHECK(after.PauseNs[(after.NumGC + 255) % 256] > 0);
   CHECK(after.LastGC > 1'700'000'000'000'000'000U);
+  shutdown();
+}
+
+TEST_CASE("the listener of the options hears of stops as long as MemStats has them", "[runtime]") {
+  struct Heard {
+    int cycles = 0;
+    std::int64_t stopped_ns = 0;
+  } heard;
+  Options options;
+  options.on_gc_event_context = &heard;
+  options.on_gc_event = [](const GcEvent& event, void* context) {
+    auto& h = *static_cast<Heard*>(context);
+    if (event.kind != GcEvent::marking_ended) return;
+    ++h.cycles;
+    h.stopped_ns += event.cycle.stops_ns;
+  };
+  start(options);
+  const MemStats before = mem_stats();
+  for (int i = 0; i < 3; ++i) collect();
+  const MemStats after = mem_stats();
+  shutdown();
+  CHECK(heard.cycles == 3);
+  CHECK(static_cast<std::uint64_t>(heard.stopped_ns) == after.PauseTotalNs - before.PauseTotalNs);
+}
+
+TEST_CASE("the options' hook is called when memory is out", "[runtime][oom]") {
+  std::size_t asked_for = 0;
+  Options options;
+  options.gc_percent = -1;
+  options.out_of_memory_context = &asked_for;
+  options.out_of_memory = [](std::size_t bytes, void* context) {
+    *static_cast<std::size_t*>(context) = bytes;
+    return false;
+  };
+  start(options);
+  os::fail_call_for_test(1, true);
+  CHECK_THROWS_AS(make_array<char>(std::size_t{1} << 30), std::bad_alloc);
+  os::fail_call_for_test(0);
+  CHECK(asked_for == std::size_t{1} << 30);
   shutdown();
 }
