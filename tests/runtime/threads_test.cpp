@@ -131,15 +131,17 @@ TEST_CASE("64 threads come and go and leave nothing behind", "[runtime][threads]
   {
     Board board;
     Gate end;
+    std::atomic<std::size_t> asleep{0};
     std::vector<std::thread> sleepers;
     std::vector<std::thread> others;
     for (std::size_t i = 0; i < 64; ++i) {
       if (i % 4 == 0) {
         // Attached, with objects of several sizes and spans in its cache; then it only sleeps.
-        sleepers.emplace_back([&board, &end, i] {
+        sleepers.emplace_back([&board, &end, &asleep, i] {
           const AttachThread attach;
           allocate_only(board, i);
           const Blocking blocking;
+          ++asleep;
           end.wait();
         });
       } else {
@@ -153,6 +155,7 @@ TEST_CASE("64 threads come and go and leave nothing behind", "[runtime][threads]
     {
       const Blocking blocking;
       for (std::thread& t : others) t.join();
+      while (asleep < sleepers.size()) std::this_thread::yield();
     }
     CHECK(board.wrong == 0);
     for (Root<Node>& list : board.lists) list = nullptr;
