@@ -77,14 +77,24 @@ void Heap::touch_huge_page(const PageRun& run) {
   }
 }
 
-Span* Heap::allocate_small_span(SpanClass span_class) {
+PageRun Heap::take_pages(Pages count, PageCache* cache) {
+  const bool cached = cache != nullptr && count.count() <= PageCache::kMaxRunPages;
+  if (cached) {
+    if (const PageRun run = cache->allocate(count)) return run;
+  }
+  LockGuard guard(pages.lock);
+  if (cached) {
+    pages.flush(*cache);
+    if (!pages.fill(*cache)) return {};
+    if (const PageRun run = cache->allocate(count)) return run;  // else the block is too broken up
+  }
+  return pages.allocate(count);
+}
+
+Span* Heap::allocate_small_span(SpanClass span_class, PageCache* cache) {
   const SpanClassInfo& info = span_class_info(span_class);
   const SizeClassInfo& size = kSizeClasses[info.size_class];
-  PageRun run;
-  {
-    LockGuard guard(pages.lock);
-    run = pages.allocate(Pages(size.pages));
-  }
+  const PageRun run = take_pages(Pages(size.pages), cache);
   if (!run) return nullptr;
   touch_huge_page(run);
   Span* span = make_span(run, size.objects, size.size, size.reciprocal, span_class, info);
@@ -203,15 +213,15 @@ Span* Heap::take_unswept(CentralList& list, int& tries) {
   return nullptr;
 }
 
-Span* Heap::take_span(SpanClass span_class, std::size_t shard) {
+Span* Heap::take_span(SpanClass span_class, ThreadCache& cache) {
   int tries = kSweepTries;
   const std::size_t shards = shard_count();
   for (std::size_t i = 0; i < shards; ++i) {
-    CentralList& list = shards_[(shard + i) % shards].central[span_class];
+    CentralList& list = shards_[(cache.shard + i) % shards].central[span_class];
     if (Span* span = list.pop_partial_swept()) return span;
     if (Span* span = take_unswept(list, tries)) return span;
   }
-  return allocate_small_span(span_class);
+  return allocate_small_span(span_class, &cache.pages);
 }
 
 void Heap::put_span(Span* span, std::size_t shard) {
@@ -319,6 +329,12 @@ void Heap::remove_cache(ThreadCache& cache) {
     caches_ = cache.next_cache;
   }
   if (cache.next_cache != nullptr) cache.next_cache->previous_cache = cache.previous_cache;
+}
+
+void Heap::flush_page_caches() {
+  LockGuard guard(pages.lock);
+  for_each_cache([this](ThreadCache& cache)
+                     GORT_NO_THREAD_SAFETY_ANALYSIS { pages.flush(cache.pages); });
 }
 
 std::size_t Heap::release_idle() { return scavenger.release_all(); }

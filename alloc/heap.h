@@ -35,17 +35,17 @@ namespace gort::alloc {
 class Heap {
  public:
   // --- spans -------------------------------------------------------------------------------------
-  /// A new swept span of a small class, on no list, owned by the caller. Null if the operating
-  /// system refuses.
-  Span* allocate_small_span(SpanClass span_class);
+  /// A new swept span of a small class, on no list, owned by the caller; its pages come by way of
+  /// `cache`, if there is one. Null if the operating system refuses.
+  Span* allocate_small_span(SpanClass span_class, PageCache* cache = nullptr);
   /// A new large object of `bytes` > kMaxSmallSize, zeroed, aligned to `alignment` bytes (a power
   /// of two up to an arena). Throws std::bad_alloc.
   void* allocate_large(std::size_t bytes, bool noscan, Tag tag, std::size_t alignment = kPageSize);
   /// Gives an owned span's pages back. The record is gone afterwards.
   void free_span(Span* span);
-  /// A span with free slots for a cache of this shard: swept, or swept on the way, or new. Null if
-  /// the operating system refuses.
-  Span* take_span(SpanClass span_class, std::size_t shard);
+  /// A span with free slots for a cache: swept, or swept on the way, or new. Null if the operating
+  /// system refuses.
+  Span* take_span(SpanClass span_class, ThreadCache& cache);
   /// A span that a cache of this shard is done with.
   void put_span(Span* span, std::size_t shard);
 
@@ -100,6 +100,8 @@ class Heap {
   void add_cache(ThreadCache& cache);
   /// Flushes and forgets the cache.
   void remove_cache(ThreadCache& cache);
+  /// All pages that caches hold go back: used pages are then those of spans alone. World stopped.
+  void flush_page_caches();
   /// Calls `f(cache)` for each cache. World stopped.
   template <class F>
   void for_each_cache(F&& f) {
@@ -127,6 +129,7 @@ class Heap {
     std::size_t caches = 0;  // guard: pages.lock
   };
 
+  PageRun take_pages(Pages count, PageCache* cache);
   void touch_huge_page(const PageRun& run);
   Span* make_span(const PageRun& run, std::size_t slots, std::size_t elem_size,
                   std::uint32_t reciprocal, SpanClass span_class, const SpanClassInfo& info);

@@ -35,7 +35,7 @@ void ThreadCache::refill(SpanClass span_class) {
       if (next_run(span_class)) return;
       give_back(span_class);
     }
-    Span* span = heap.take_span(span_class, shard);
+    Span* span = heap.take_span(span_class, *this);
     if (span != nullptr) {
       span->in_cache = true;
       spans_[span_class] = span;
@@ -130,12 +130,16 @@ void ThreadCache::flush() {
     }
   }
   tiny_block_.store_relaxed(nullptr);
-  give_back_allowance();
+  give_back_the_rest();
 }
 
-void ThreadCache::give_back_allowance() {
+void ThreadCache::give_back_the_rest() {
   if (allowance_ > 0) heap.heap_live.fetch_sub_relaxed(allowance_);
   allowance_ = 0;
+  if (!pages.empty()) {
+    LockGuard guard(heap.pages.lock);
+    heap.pages.flush(pages);
+  }
 }
 
 void ThreadCache::flush_interrupted() {
@@ -147,7 +151,7 @@ void ThreadCache::flush_interrupted() {
     span->in_cache = false;
     heap.put_span(span, shard);
   }
-  give_back_allowance();
+  give_back_the_rest();
 }
 
 std::size_t ThreadCache::mark_runs() const {

@@ -42,6 +42,7 @@
 #include <cstdint>
 #include <iterator>
 
+#include <gort/alloc/page_cache.h>
 #include <gort/alloc/span.h>
 #include <gort/alloc/span_class.h>
 #include <gort/base/atomic.h>
@@ -128,6 +129,7 @@ class ThreadCache {
   std::uint64_t tiny_allocations() const { return tiny_allocations_.load_relaxed(); }
 
   std::uint32_t shard = 0;                ///< of the central lists; const after Heap::add_cache()
+  PageCache pages;                        ///< what new spans are made of
   ThreadCache* next_cache = nullptr;      ///< the heap's list of caches; guard: heap lock
   ThreadCache* previous_cache = nullptr;  ///< likewise
 
@@ -140,7 +142,7 @@ class ThreadCache {
   // Counts the run's objects and frees its slots but for the first `kept` unused ones.
   void end_run(SpanClass span_class, std::size_t kept = 0);
   void give_back(SpanClass span_class);
-  void give_back_allowance();
+  void give_back_the_rest();
 
   Run runs_[kSpanClassCount] = {};
   Span* spans_[kSpanClassCount] = {};

@@ -111,6 +111,7 @@ void Collector::collect(CycleReason reason, bool sweep_all) {
 
 void Collector::with_world_stopped(void (*f)(void*), void* context) {
   world.stop();
+  alloc::heap.flush_page_caches();
   try {
     f(context);
   } catch (...) {  // a walk may find no memory for its notes

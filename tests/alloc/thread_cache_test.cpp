@@ -364,3 +364,19 @@ TEST_CASE("threads with caches of their own share spans, and nobody's memory is 
   heap.free_everything();
   CHECK(heap.span_count() == 0);
 }
+
+TEST_CASE("new spans are made of pages that the cache took in one go", "[alloc][thread_cache]") {
+  CacheScope cache;
+  take(cache.cache);
+  const std::size_t held = cache->pages.idle_bytes() + cache->pages.returned_bytes();
+  CHECK(heap.pages.used() == heap.span_bytes() + held);
+  REQUIRE(held > kPageSize);
+  const std::uintptr_t first = span_of(take(cache.cache))->start;
+  for (std::size_t i = 0; i < kSlots; ++i) take(cache.cache);
+  CHECK(span_of(take(cache.cache))->start == first + kPageSize);
+  CHECK(cache->pages.idle_bytes() + cache->pages.returned_bytes() < held);
+  // They are of use to nobody else until they go back: at every flush, and at once if asked for.
+  heap.flush_page_caches();
+  CHECK(cache->pages.empty());
+  CHECK(heap.pages.used() == heap.span_bytes());
+}
