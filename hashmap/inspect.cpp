@@ -41,13 +41,12 @@ template <class Live, class Dead>
 void attribute(const Header& map, const MapType& type, Live&& live, Dead&& dead) {
   for_each_small_block(map, [&](const void* block, MapPart) { live(gc::block_size(block)); });
   const std::size_t bucket_size = type.shape.bucket_size;
-  const std::size_t cell_size = 1 + type.shape.key_slot + type.shape.elem_slot;
   for (const bool old : {false, true}) {
     const ArrayView array(map, type, old);
     std::size_t rest = array.block_bytes();
     array.for_each_bucket([&](const BucketView& bucket) {
       const std::size_t cells = bucket.tops().live().count();
-      const std::size_t used = cells == 0 ? 0 : bucket_size - (kCells - cells) * cell_size;
+      const std::size_t used = live_bytes_of_bucket(type.shape, bucket.tops());
       live(used);
       const Reason reason = old                                 ? Reason::growth_stalled
                             : cells == 0 && bucket.position > 0 ? Reason::empty_overflow
@@ -79,6 +78,12 @@ ArrayView::ArrayView(const Header& map, const MapType& type, bool old)
   // The bound matters if a thread was stopped between two stores to the header.
   count_ = std::min(old ? map.old_bucket_count() : map.bucket_count(),
                     block_bytes_ / type.shape.bucket_size);
+}
+
+std::size_t live_bytes_of_bucket(const BucketShape& shape, Tops tops) {
+  const std::size_t cells = tops.live().count();
+  const std::size_t cell_size = 1 + shape.key_slot + shape.elem_slot;
+  return cells == 0 ? 0 : shape.bucket_size - (kCells - cells) * cell_size;
 }
 
 MapStats inspect(const Header* map, const MapType& type) {

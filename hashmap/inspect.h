@@ -113,6 +113,9 @@ void visit_buckets(const Header& map, const MapType& type, F&& f) {
   ArrayView(map, type, true).for_each_bucket(f);
 }
 
+/// What a bucket counts to the live bytes: its live cells, and its overflow word if there are any.
+GORT_API std::size_t live_bytes_of_bucket(const BucketShape& shape, Tops tops);
+
 GORT_API MapStats inspect(const Header* map, const MapType& type);
 
 /// Adds every byte of the map's blocks to the places map_live and map_dead, the dead ones with the
