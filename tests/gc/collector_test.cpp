@@ -1,6 +1,7 @@
 #include <catch2/catch.hpp>
 
 #include <cstring>
+#include <stdexcept>
 
 #include <gort/base/counters.h>
 #include <gort/base/metadata.h>
@@ -41,20 +42,50 @@ TEST_CASE("a cycle of objects dies together", "[gc][collector]") {
   CHECK(heap.objects() == 0);
 }
 
-TEST_CASE("a list of three million nodes needs no recursion", "[gc][collector]") {
+// Lives and dies; verify=1 walks it too.
+static void long_list(std::uint64_t length) {
   ExactHeap heap;
-  constexpr std::uint64_t kLength = 3'000'000;
   Root<Node> head;
-  for (std::uint64_t i = 0; i < kLength; ++i) {
+  for (std::uint64_t i = 0; i < length; ++i) {
     Node* node = make<Node>();
     node->left = head.get();
     node->value = static_cast<long>(i);
     head = node;
   }
   heap.collect();
-  CHECK(heap.objects() == kLength);
-  long expected = kLength - 1;
+  CHECK(heap.objects() == length);
+  auto expected = static_cast<long>(length) - 1;
   for (const Node* n = head; n != nullptr; n = n->left) REQUIRE(n->value == expected--);
+  head = nullptr;
+  heap.collect();
+  CHECK(heap.objects() == 0);
+}
+
+TEST_CASE("a list of three million nodes needs no recursion", "[gc][collector]") {
+  long_list(3'000'000);
+}
+
+TEST_CASE("nor does one of ten million", "[gc][collector][.slow]") { long_list(10'000'000); }
+
+TEST_CASE("a constructor that throws leaves garbage, and what it stored elsewhere",
+          "[gc][collector]") {
+  struct Throws {
+    Ref<Node> mine;
+    GORT_FIELDS(Throws, mine);
+    explicit Throws(Root<Node>& elsewhere) {
+      mine = make<Node>();
+      elsewhere = mine.get();
+      make<Node>();
+      throw std::runtime_error("no");
+    }
+  };
+  ExactHeap heap;
+  Root<Node> kept;
+  CHECK_THROWS_AS(make<Throws>(kept), std::runtime_error);
+  CHECK(heap.objects() == 3);
+  heap.collect();
+  CHECK(heap.objects() == 1);
+  CHECK(kept->left == nullptr);
 }
 
 TEST_CASE("an interior pointer keeps the whole object", "[gc][collector]") {
