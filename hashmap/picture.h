@@ -2,7 +2,7 @@
 
 // Everything that can be drawn of a map, as plain data: each bucket with its tophash bytes, in the
 // order of arrays and chains, and how many bytes of what are where. For tools to make JSON or
-// pictures of.
+// pictures of (gortstat replay --format json --picture).
 //
 // It is as large as the map's skeleton, in ordinary memory: for the owner of a map, who may read
 // it; unlike inspect() not for use with the world stopped.

@@ -2,6 +2,8 @@
 
 #include <catch2/catch.hpp>
 
+#include <map>
+
 #include <nlohmann/json.hpp>
 
 #include <gort/base/ledger.h>
@@ -84,6 +86,58 @@ TEST_CASE("every shipped trace: the places sum to mapped at each step, and the m
     CHECK(place(end, "live") + place(end, "map_live") + place(end, "map_dead") == 0);
     CHECK(place(end, "page_free") == 0);
   }
+}
+
+TEST_CASE("--picture gives every bucket, and they add up to the map", "[tool][replay_program]") {
+  // The last `set` begins a growth, which stalls.
+  std::string trace;
+  for (int i = 0; i < 417; ++i) trace += "set key" + std::to_string(i) + "\n";
+  for (int i = 0; i < 50; ++i) trace += "del key" + std::to_string(i) + "\nmark x\n";
+  const auto number = [](const Json& j) { return j.get<std::uint64_t>(); };
+  bool growing = false;
+  const Json dump = replay_json({"-", "--picture"}, {.in = trace});
+  REQUIRE(dump["steps"].size() > 50);
+  for (const Json& step : dump["steps"]) {
+    const Json& map = step["map"];
+    if (map.is_null()) {
+      CHECK_FALSE(step.contains("picture"));
+      continue;
+    }
+    const Json& picture = step["picture"];
+    growing = growing || !picture["old"].is_null();
+    CHECK(picture["old"].is_null() != map["growing"].get<bool>());
+    std::map<std::string, std::uint64_t> states;
+    std::uint64_t live = number(picture["other_bytes"]);
+    std::uint64_t dead = 0;
+    for (const char* name : {"current", "old"}) {
+      const Json& array = picture[name];
+      if (array.is_null()) continue;
+      CHECK(array["chains"].size() == array["buckets"]);
+      dead += number(array["rest_bytes"]);
+      for (const Json& chain : array["chains"]) {
+        std::uint64_t position = 0;
+        for (const Json& bucket : chain) {
+          CHECK(bucket["position"] == position++);
+          CHECK(bucket["tophash"].size() == 8);
+          for (const Json& state : bucket["states"]) ++states[state];
+          live += number(bucket["live_bytes"]);
+          dead += number(bucket["dead_bytes"]);
+        }
+      }
+    }
+    CHECK(live == number(map["live_bytes"]));
+    CHECK(dead == number(map["dead_bytes"]));
+    double shares = 0;
+    for (const auto& [name, state] : picture["states"].items()) {
+      CHECK(number(state["cells"]) == states[name]);
+      shares += state["share"].get<double>();
+    }
+    CHECK(shares == Approx(1));
+    CHECK(picture["states"]["live"]["cells"] == map["count"]);
+    CHECK(picture["states"]["empty"]["cells"] == map["tombstones"]);
+  }
+  CHECK(growing);
+  CHECK(gortstat({"replay", "-", "--picture"}, {.in = trace}).exit_code == 2);
 }
 
 TEST_CASE("the same trace and seed give the same dump", "[tool][replay_program]") {

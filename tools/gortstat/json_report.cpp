@@ -1,6 +1,11 @@
 #include <gort/tools/gortstat/json_report.h>
 
+#include <array>
+#include <map>
+
 #include <nlohmann/json.hpp>
+
+#include <gort/hashmap/tophash.h>
 
 namespace gort::tool {
 namespace {
@@ -69,6 +74,53 @@ Json map_json(const std::optional<MapStats>& map) {
 #undef GORT_MAP_FIELD
 }
 
+// Cells by state, over some buckets.
+using StateCounts = std::map<std::string_view, std::size_t>;
+
+Json bucket_json(const BucketPicture& bucket, StateCounts& counts) {
+  Json states = Json::array();
+  for (const std::uint8_t top : bucket.tophash) {
+    const std::string_view state = hashmap::cell_state_name(top);
+    ++counts[state];
+    states.push_back(std::string(state));
+  }
+  return {{"position", bucket.position},     {"in_array", bucket.in_array},
+          {"tophash", bucket.tophash},       {"states", std::move(states)},
+          {"live_bytes", bucket.live_bytes}, {"dead_bytes", bucket.dead_bytes}};
+}
+
+Json array_json(const ArrayPicture& array, StateCounts& counts) {
+  Json chains = Json::array();
+  for (const BucketPicture& bucket : array.all) {
+    if (bucket.position == 0) chains.push_back(Json::array());
+    chains.back().push_back(bucket_json(bucket, counts));
+  }
+  return {{"buckets", array.buckets},
+          {"spare_buckets", array.spare_buckets},
+          {"bytes", array.bytes},
+          {"rest_bytes", array.rest_bytes},
+          {"chains", std::move(chains)}};
+}
+
+Json picture_json(const MapPicture& picture) {
+  StateCounts counts;
+  Json current = array_json(picture.current, counts);
+  Json old = picture.old.bytes == 0 ? Json(nullptr) : array_json(picture.old, counts);
+  std::size_t cells = 0;
+  for (const auto& [state, count] : counts) cells += count;
+  Json states = Json::object();
+  for (std::uint8_t top = 0; top <= hashmap::kMinTop; ++top) {
+    const std::string_view state = hashmap::cell_state_name(top);
+    const std::size_t count = counts[state];
+    const double share = cells == 0 ? 0 : static_cast<double>(count) / static_cast<double>(cells);
+    states[std::string(state)] = {{"cells", count}, {"share", share}};
+  }
+  return {{"states", std::move(states)},
+          {"other_bytes", picture.other_bytes},
+          {"current", std::move(current)},
+          {"old", std::move(old)}};
+}
+
 Json step_json(const Step& step) {
   Json out = {{"label", step.label}};
   if (step.line != 0) out["line"] = step.line;
@@ -80,6 +132,7 @@ Json step_json(const Step& step) {
   out["ledger"] = ledger_json(step.ledger);
   out["memstats"] = memstats_json(step.memstats);
   out["map"] = map_json(step.map);
+  if (step.picture) out["picture"] = picture_json(*step.picture);
   out["rss"] = step.rss;
   return out;
 }

@@ -191,6 +191,7 @@ Step MapPlayer::take_step(StepKind kind, std::string_view label, std::size_t lin
   step.ledger = ledger();
   step.memstats = mem_stats();
   if (has_map()) step.map = inspect(map_.get());
+  if (has_map() && pictures_) step.picture = picture(map_.get());
   if (const std::optional<std::string> broken = broken_identity(step.ledger)) {
     throw Failure(fmt::format("the ledger at step \"{}\" does not add up: {}",
                               printable(step.label), *broken));

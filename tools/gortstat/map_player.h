@@ -68,6 +68,8 @@ class MapPlayer {
   /// How things are now, and what was done since the last call. A step without a line is none of
   /// the trace's. Throws Failure if the ledger does not add up.
   Step take_step(StepKind kind, std::string_view label, std::size_t line = 0);
+  /// From now on steps have a picture of the map.
+  void take_pictures() { pictures_ = true; }
 
  private:
   using TraceMap = Map<String, Ref<std::byte>, ReplayHash>;
@@ -107,6 +109,7 @@ class MapPlayer {
   // What was asked for since the map last changed.
   bool collected_ = true;
   bool released_ = true;
+  bool pictures_ = false;
 };
 
 }  // namespace gort::tool

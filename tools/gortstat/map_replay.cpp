@@ -47,7 +47,7 @@ void play_ending(MapPlayer& player, Report& report) {
 
 }  // namespace
 
-Report replay_map_trace(const MapTrace& trace, std::uint64_t seed) {
+Report replay_map_trace(const MapTrace& trace, std::uint64_t seed, bool pictures) {
   Report report;
   report.version = GORT_VERSION;
   report.trace = trace.path;
@@ -57,6 +57,7 @@ Report replay_map_trace(const MapTrace& trace, std::uint64_t seed) {
   const ExactRun run(seed);
   report.gc_percent = run.options().gc_percent;
   MapPlayer player(trace.path);
+  if (pictures) player.take_pictures();
   play_trace(trace, player, report);
   report.operations = player.counts();
   play_ending(player, report);

@@ -25,9 +25,11 @@ namespace gort::tool {
 /// The same trace and seed give the same maps, byte for byte, on any machine; what the collector
 /// does by itself depends on the moment.
 ///
+/// With `pictures` each step has a picture of the map.
+///
 /// Starts the runtime and shuts it down; it must not be running. Shows its progress on a terminal.
 /// Throws InputError with the line of a `set` or `make` for which there is no memory, Failure if a
 /// ledger does not add up, UsageError if the environment cannot be used.
-Report replay_map_trace(const MapTrace& trace, std::uint64_t seed);
+Report replay_map_trace(const MapTrace& trace, std::uint64_t seed, bool pictures = false);
 
 }  // namespace gort::tool

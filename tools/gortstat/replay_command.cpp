@@ -25,6 +25,7 @@ struct ReplayArguments {
   std::string remedy = "none";
   std::string marks = "auto";
   std::string format = "text";
+  bool picture = false;
   std::uint64_t seed = 1;
   std::string output = "-";
 };
@@ -48,13 +49,16 @@ Marks marks_of(const std::string& name) {
 }
 
 int replay(const ReplayArguments& arguments) {
+  if (arguments.picture && arguments.format != "json") {
+    throw UsageError("--picture needs --format json");
+  }
   const std::vector<Remedy> remedies = remedies_of(arguments.remedy);
   const bool to_file = arguments.output != "-";
   if (to_file) check_output_path(arguments.output, arguments.trace);
 
   MapTrace trace;
   parse_map_trace(arguments.trace, read_text_file(arguments.trace), trace);
-  Report report = replay_map_trace(trace, arguments.seed);
+  Report report = replay_map_trace(trace, arguments.seed, arguments.picture);
   if (!remedies.empty()) replay_remedies(trace, remedies, report);
 
   const std::string text = arguments.format == "json"
@@ -91,6 +95,7 @@ Command add_replay_command(CLI::App& main) {
   choice("--marks", arguments->marks, "marks to tell in full; auto: all, if they are at most 6",
          {"all", "last", "none", "auto"});
   choice("--format", arguments->format, "for people, or with every figure", {"text", "json"});
+  app->add_flag("--picture", arguments->picture, "every bucket of the map, for --format json");
   app->add_option("--seed", arguments->seed, "of the hashes: the same seed gives the same map")
       ->check([](const std::string& text) {
         const ParsedNumber seed = parse_unsigned(text, std::numeric_limits<std::uint64_t>::max());

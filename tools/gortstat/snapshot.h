@@ -19,6 +19,7 @@
 
 #include <gort/base/ledger.h>
 #include <gort/hashmap/inspect.h>
+#include <gort/hashmap/picture.h>
 #include <gort/runtime/mem_stats.h>
 
 namespace gort::tool {
@@ -85,8 +86,9 @@ struct Step {
 
   Ledger ledger;
   MemStats memstats;
-  std::optional<MapStats> map;  ///< nothing: the map is nil
-  std::size_t rss = 0;          ///< resident bytes of the process; 0: the system does not tell
+  std::optional<MapStats> map;        ///< nothing: the map is nil
+  std::optional<MapPicture> picture;  ///< of the same; nothing if not asked for
+  std::size_t rss = 0;  ///< resident bytes of the process; 0: the system does not tell
 };
 
 /// Ways to bring the memory of a map back.
