@@ -28,9 +28,12 @@ constexpr std::uintptr_t kLastHint = 0x7e;
 // User addresses end here with four-level page tables, and without a hint above also with five.
 constexpr std::uintptr_t kAddressEnd = std::uintptr_t{1} << 47;
 // How far below an address of the kernel's choice the window may begin; tried in this order. The
-// kernel places mappings downwards from the top, so there is more room below than above.
-constexpr std::size_t kRoomBelow[] = {std::size_t{1} << 40, std::size_t{1} << 38,
-                                      std::size_t{1} << 36, std::size_t{1} << 33, 0};
+// kernel places mappings downwards from the top, so there is more room below than above. A TiB
+// below may be outside of ThreadSanitizer's highest range; it then forgets the address, and asks
+// for 0.
+constexpr std::size_t kRoomBelow[] = {std::size_t{1} << (GORT_TSAN != 0 ? 38 : 40),
+                                      std::size_t{1} << 38, std::size_t{1} << 36,
+                                      std::size_t{1} << 33, 0};
 
 bool can_reserve(std::uintptr_t address) {
   void* p = os::reserve_at(address, kArenaSize);

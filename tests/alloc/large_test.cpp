@@ -135,7 +135,8 @@ TEST_CASE("an exception between two pieces takes the pages back", "[alloc][large
   LargeHeap h;
   std::memset(LargeHeap::make(2_MiB), 0xee, 2_MiB);
   LargeHeap::drop_everything();
-  for (int k = 1; k <= 9; ++k) {
+  constexpr int kPieces = static_cast<int>(2_MiB / kZeroPiece);
+  for (int k = 1; k <= kPieces + 1; ++k) {
     CAPTURE(k);
     count_slow_paths();
     throw_at = k;

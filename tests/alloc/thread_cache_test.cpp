@@ -1,5 +1,6 @@
 #include <catch2/catch.hpp>
 
+#include <algorithm>
 #include <atomic>
 #include <cstring>
 #include <new>
@@ -28,6 +29,7 @@ namespace {
 constexpr std::size_t kSize = 64;
 constexpr SpanClass kClass = base_span_class(size_class_of(kSize), true);
 constexpr std::size_t kSlots = kSizeClasses[size_class_of(kSize)].objects;
+constexpr std::size_t kRun = std::min(kSlots, kMaxRunBytes / kSize);  // of a new span
 
 char* take(ThreadCache& cache) { return static_cast<char*>(cache.allocate(kClass, kSize)); }
 
@@ -179,7 +181,7 @@ TEST_CASE("while markers run, objects are born marked and what is left over is n
   char* before = take(cache.cache);
   heap.allocate_black.store_relaxed(true);
   // The run that is there when marking starts: all but what has been handed out.
-  CHECK(cache->mark_runs() == (kSlots - 1) * kSize);
+  CHECK(cache->mark_runs() == (kRun - 1) * kSize);
   char* during = take(cache.cache);
   CHECK_FALSE(is_marked(before));
   CHECK(is_marked(during));
@@ -285,7 +287,7 @@ TEST_CASE(
     willing = true;
     collector_hooks.out_of_memory = [](std::size_t bytes, unsigned) {
       ++asked;
-      CHECK(bytes == kPageSize);
+      CHECK(bytes == size_class_info(kClass).pages * kPageSize);
       os::fail_call_for_test(0);
       return true;
     };
