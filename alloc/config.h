@@ -37,6 +37,9 @@ inline constexpr std::size_t kHugePageSize = std::size_t{2} << 20;
 inline constexpr std::size_t kMaxSmallSize = 32768;
 /// At most 1/kMaxTailWaste of a span may be too short for a slot.
 inline constexpr std::size_t kMaxTailWaste = 8;
+/// A span of a small class takes at least so many pages. Larger ones make refills rarer, and are
+/// harder to empty.
+inline constexpr std::size_t kMinSpanPages = 1;
 
 // --- large objects -------------------------------------------------------------------------------
 /// Zeroed in pieces of this size; between two of them the world may stop.

@@ -8,7 +8,8 @@
 //   1. Sizes rise by a step that starts at 8 and grows at powers of two: 16 from 32, size/8 from
 //   128,
 //      256 from 2048.
-//   2. For each size take the fewest pages whose tail waste is at most 1/8 of the span.
+//   2. For each size take the fewest pages (at least kMinSpanPages: 1 in Go) whose tail waste is at
+//      most 1/8 of the span.
 //   3. A size that gives the same pages and the same number of slots as the class before replaces
 //      that class: it is the same span with larger slots.
 //   4. At the end, every class is widened to the largest multiple of 128 (up to 32 KiB) that keeps
@@ -56,7 +57,7 @@ constexpr std::size_t step_at(std::size_t size) {
 }
 
 constexpr std::size_t pages_for(std::size_t size) {
-  std::size_t bytes = kPageSize;
+  std::size_t bytes = kMinSpanPages * kPageSize;
   while (bytes % size > bytes / kMaxTailWaste) bytes += kPageSize;
   return bytes / kPageSize;
 }
