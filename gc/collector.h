@@ -164,6 +164,7 @@ class Collector {
 
   Number wanted_{0}, begun_{0}, marked_{0}, swept_{0};
   Atomic<std::uint32_t> wanted_reason_{0};
+  Number holds_wanted_{0};  ///< threads that wait for the collection lock in hold_cycles()
   Number sweep_wanted_{0};  ///< somebody waits for this number of `swept`
 
   enum ThreadState : std::uint32_t { none, starting, serving, refused };

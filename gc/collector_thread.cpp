@@ -66,6 +66,10 @@ void Collector::serve(Thread& self) {
       futex_wait(wanted_, wanted);
       wanted = wanted_.load_acquire();
     }
+    // Who waits to hold up cycles comes first: one that follows another would never let it in.
+    while (const std::uint32_t waiting = holds_wanted_.load_acquire()) {
+      futex_wait(holds_wanted_, waiting);
+    }
     // Who holds it may be stopping the world (fork.cpp): parked until it is ours.
     lock_.acquire();
     world.leave_blocking(self);
@@ -78,8 +82,11 @@ void Collector::serve(Thread& self) {
 }
 
 void Collector::hold_cycles(Thread& self) {
+  holds_wanted_.fetch_add_acq_rel(1);
   world.enter_blocking(self);
   lock_.acquire();
+  holds_wanted_.fetch_sub_acq_rel(1);
+  futex_wake(holds_wanted_, INT_MAX);
   world.leave_blocking(self);
 }
 
@@ -87,6 +94,7 @@ void Collector::after_fork_in_child() {
   thread_state_.store_relaxed(none);
   ending_.store_relaxed(false);
   wanted_.store_relaxed(begun_.load_relaxed());
+  holds_wanted_.store_relaxed(0);
   helpers_waiting_.store_relaxed(0);
   record_lock_.reset_in_child();
   limiter_lock_.reset_in_child();

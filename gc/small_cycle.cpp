@@ -14,8 +14,8 @@
 // The number of objects is a guess. If there turn out to be more than kMostObjects, or more than
 // kMostBytes to look at, all marks are taken back, the world goes on, and the collector's thread is
 // asked for a cycle as usual, which also corrects the guess. So no stop gets longer than marking
-// that much takes (a quarter of a millisecond), and taking back the marks of a heap that was small at
-// the last cycle.
+// that much takes (a quarter of a millisecond), and taking back the marks of a heap that was small
+// at the last cycle.
 //
 // Other threads wait rather than help: with two processors, objects and mark bits that both of them
 // have touched cost more than half of the marking saves (docs/decisions.md).
@@ -88,8 +88,8 @@ void Cycle::unmark() {
 bool Collector::try_small_cycle(Thread& self) {
   if (!options_.small_cycles || options_.on_phase != nullptr) return false;
   if (last_objects_.load_relaxed() > kFewObjects) return false;
-  // Whoever holds it runs a cycle or forks.
-  if (!lock_.try_acquire()) return false;
+  // Whoever holds it runs a cycle or forks, or waits to do so.
+  if (holds_wanted_.load_relaxed() != 0 || !lock_.try_acquire()) return false;
   std::uint32_t wanted = begun_.load_relaxed();
   if (!wanted_.cas_acq_rel(wanted, wanted + 1)) {  // somebody has asked the collector's thread
     lock_.release();
