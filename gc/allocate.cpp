@@ -61,11 +61,12 @@ namespace detail {
 
 void* allocate_typed_slow(std::size_t size, LayoutId layout_id, Atomic<std::uint16_t>& span_class) {
   const std::size_t size_class = alloc::size_class_of(size);
-  alloc::SpanClass uniform = span_class.load_relaxed();
+  // Pairs with the release below: who knows the class sees what it was registered with.
+  alloc::SpanClass uniform = span_class.load_acquire();
   if (uniform == 0) {
     uniform = uniform_class_of(size_class, layout(layout_id).mask, layout_id);
     if (uniform == 0) return allocate(size, layout_id);
-    span_class.store_relaxed(uniform);
+    span_class.store_release(uniform);
   }
   return alloc::thread_cache->allocate(uniform, alloc::kSizeClasses[size_class].size);
 }
