@@ -106,7 +106,9 @@ TEST_CASE("a small heap's cycle has one stop, and marking ends in it", "[gc][eve
   log.clear();
   const std::uint64_t before = counters.one_stop_cycles.load_relaxed();
   while (counters.one_stop_cycles.load_relaxed() == before) make<Node>();
-  REQUIRE(log.size() == 4);
+  // Cycles of the collector's thread may have come first: as long as it is busy, it gets the next.
+  REQUIRE(log.size() >= 4);
+  log.erase(log.begin(), log.end() - 4);
   CHECK(log[0].kind == CycleEvent::cycle_begun);
   CHECK(log[1].kind == CycleEvent::stop_begun);
   CHECK(log[2].kind == CycleEvent::stop_ended);
