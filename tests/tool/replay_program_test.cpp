@@ -88,7 +88,8 @@ TEST_CASE("every shipped trace: the places sum to mapped at each step, and the m
   }
 }
 
-TEST_CASE("replay --picture gives every bucket, and they add up to the map", "[tool][replay_program]") {
+TEST_CASE("replay --picture gives every bucket, and they add up to the map",
+          "[tool][replay_program]") {
   // The last `set` begins a growth, which stalls.
   std::string trace;
   for (int i = 0; i < 417; ++i) trace += "set key" + std::to_string(i) + "\n";
