@@ -3,12 +3,12 @@
 #include <algorithm>
 #include <climits>
 #include <csignal>
-#include <thread>
 
 #include <gort/alloc/heap.h>
 #include <gort/base/clock.h>
 #include <gort/base/counters.h>
 #include <gort/base/metadata.h>
+#include <gort/base/os.h>
 
 namespace gort::alloc {
 
@@ -22,8 +22,7 @@ void* Scavenger::thread_main(void* self) {
 }
 
 void Scavenger::run() {
-  const unsigned processors = std::thread::hardware_concurrency();
-  ScavengePolicy policy(kScavengeShare * (processors == 0 ? 1 : processors));
+  ScavengePolicy policy(kScavengeShare * static_cast<double>(os::processors()));
   std::uint64_t frees_seen = 0;  // before the last release
   while (!stopping_.load_acquire()) {
     const std::uint32_t seen = word_.load_acquire();

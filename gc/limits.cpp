@@ -15,12 +15,10 @@
 // the runtime, so it may do what a program may. What it allocates in turn may find the system
 // refusing as well, which is std::bad_alloc after one collection, not another call.
 
-#include <algorithm>
-#include <thread>
-
 #include <gort/alloc/heap.h>
 #include <gort/base/clock.h>
 #include <gort/base/counters.h>
+#include <gort/base/os.h>
 #include <gort/gc/collector.h>
 
 namespace gort::gc {
@@ -28,11 +26,6 @@ namespace {
 
 // Allocating threads ask again after this many bytes.
 constexpr std::size_t kAskAgainBytes = std::size_t{256} << 10;
-
-std::int64_t processor_count() {
-  static const unsigned count = std::max(std::thread::hardware_concurrency(), 1U);
-  return count;
-}
 
 constinit GORT_TLS bool in_hook = false;
 
@@ -73,15 +66,17 @@ bool Collector::out_of_memory(std::size_t bytes, unsigned attempt) {
 void Collector::start_limiter() {
   started_ns_ = now_ns();
   collecting_ns_.store_relaxed(0);
-  const std::int64_t capacity =
-      options_.limiter_capacity < 0 ? 1'000'000'000 * processor_count() : options_.limiter_capacity;
+  const std::int64_t capacity = options_.limiter_capacity < 0
+                                    ? 1'000'000'000 * static_cast<std::int64_t>(os::processors())
+                                    : options_.limiter_capacity;
   LockGuard guard(limiter_lock_);
   limiter_ = CpuLimiter(capacity, cpu_times());
   limiting_.store_relaxed(false);
 }
 
 double Collector::cpu_share() const {
-  const std::int64_t available = (now_ns() - started_ns_) * processor_count();
+  const std::int64_t available =
+      (now_ns() - started_ns_) * static_cast<std::int64_t>(os::processors());
   return available <= 0 ? 0 : static_cast<double>(collecting_ns()) / static_cast<double>(available);
 }
 

@@ -19,7 +19,8 @@
 // of allocation is said in thread_cache.h, what it asks of the barrier in barrier.h.
 //
 // Stopping. The stopper holds the world lock, so threads neither come nor go:
-//     stopper:  stopping := 1;            for every thread: signal it; wait until state == parked
+//     stopper:  stopping := 1;            for every thread: give it a microsecond to reach a poll,
+//                                         else signal it; wait until state == parked
 //     thread:   state := running;         if stopping == 1: state := parked, wait
 // All four accesses are sequentially consistent, so of a thread that leaves its parking place and a
 // stopper that arrives, at least one sees the other (Dekker): either the stopper sees `running` and
@@ -27,7 +28,8 @@
 // so. A running thread that the stopper signals either runs the handler at depth 0, which parks it,
 // or at depth > 0, and then the poll at the end of that depth comes after the handler and sees
 // `stopping`. The stopper repeats the signal every millisecond until the thread is parked, in case
-// the signal met a foreign handler of the same number.
+// the signal met a foreign handler of the same number. If there is a processor for each thread that
+// was running, parked threads look at `stopping` for a while before they sleep on it.
 //
 // The signal: SIGURG by default (Go's choice too: ignored by default, hardly ever used), installed
 // with SA_RESTART; a signal that is not ours goes on to the handler that was there before. Signals

@@ -1,20 +1,14 @@
 #include <gort/runtime/gctrace.h>
 
-#include <algorithm>
-#include <thread>
-
 #include <fmt/format.h>
+
+#include <gort/base/os.h>
 
 namespace gort {
 namespace {
 
 // Go rounds sizes up to whole MiB in the goal and down in the rest.
 std::size_t megabytes(std::size_t bytes) { return bytes >> 20; }
-
-unsigned processor_count() {
-  static const unsigned count = std::max(std::thread::hardware_concurrency(), 1U);
-  return count;
-}
 
 }  // namespace
 
@@ -34,7 +28,7 @@ std::string gctrace_line(const gc::CycleRecord& cycle, std::int64_t start_ns,
   const std::string mark = gctrace_ms(cycle.mark_ns);
   const std::string last = gctrace_ms(cycle.last_stop_ns);
   const std::string own = gctrace_ms(cycle.mark_cpu_ns);
-  const auto processors = static_cast<std::int64_t>(processor_count());
+  const auto processors = static_cast<std::int64_t>(os::processors());
   const double at = static_cast<double>(cycle.start_ns - start_ns) / 1e9;
   return fmt::format(
       "gc {} @{:.3f}s {}%: {}+{}+{} ms clock, {}+{}/{}/0+{} ms cpu, {}->{}->{} MB, {} MB goal, "

@@ -65,14 +65,6 @@ int child(F&& f) {
   return WIFEXITED(status) ? WEXITSTATUS(status) : 1000 + WTERMSIG(status);
 }
 
-gc::CollectorOptions as_used() {
-  gc::CollectorOptions options;
-  options.stop_signal = SIGURG;
-  options.verify = true;
-  options.poison = true;
-  return options;
-}
-
 void collect() { gc::collector.collect(gc::CycleReason::forced, true); }
 
 struct Mourned {
@@ -94,7 +86,7 @@ void begin_threads_of_runtime() {
 
 #if !GORT_ASAN  // threads are stopped inside malloc, which is also the runtime's own there
 TEST_CASE("children work while two threads allocate and collections run", "[gc][fork]") {
-  gc::collector.start(as_used());
+  gc::collector.start(gort_test::with_signals());
   std::atomic<bool> stop{false};
   std::atomic<long> wrong{0};
   auto work = [&] {
@@ -144,7 +136,7 @@ TEST_CASE("children work while two threads allocate and collections run", "[gc][
 #endif
 
 TEST_CASE("a child collects by itself when its heap grows", "[gc][fork]") {
-  gc::collector.start(as_used());
+  gc::collector.start(gort_test::with_signals());
   build_and_check(100);
   collect();  // the collector's thread has begun
   const std::uint64_t cycles = counters.cycles.load_relaxed();
@@ -157,7 +149,7 @@ TEST_CASE("a child collects by itself when its heap grows", "[gc][fork]") {
 
 TEST_CASE("a cycle that has been asked for by a thread that is gone", "[gc][fork]") {
   // The collector is kept busy by threads that ask all the time.
-  gc::collector.start(as_used());
+  gc::collector.start(gort_test::with_signals());
   std::atomic<bool> stop{false};
   std::atomic<int> begun{0};
   std::vector<std::thread> threads;
@@ -182,7 +174,7 @@ TEST_CASE("a cycle that has been asked for by a thread that is gone", "[gc][fork
 }
 
 TEST_CASE("a thread that is not attached, and one in a Blocking region, may fork", "[gc][fork]") {
-  gc::collector.start(as_used());
+  gc::collector.start(gort_test::with_signals());
   make<Node>();
   int outside = -1;
   std::thread([&] { outside = child([] { return build_and_check(2); }); }).join();
@@ -206,7 +198,7 @@ TEST_CASE("a thread that is not attached, and one in a Blocking region, may fork
 }
 
 TEST_CASE("destructors run in the child, and in the parent", "[gc][fork]") {
-  gc::collector.start(as_used());
+  gc::collector.start(gort_test::with_signals());
   begin_threads_of_runtime();
   const int before = Mourned::dead;
   CHECK(child([&] {
@@ -220,7 +212,7 @@ TEST_CASE("destructors run in the child, and in the parent", "[gc][fork]") {
 }
 
 TEST_CASE("a cleanup may fork", "[gc][fork]") {
-  gc::collector.start(as_used());
+  gc::collector.start(gort_test::with_signals());
   begin_threads_of_runtime();
   static std::atomic<int> result{-1};
   result = -1;

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <csignal>
 #include <cstdint>
 
 #include <gort/alloc/heap.h>
@@ -9,6 +10,15 @@
 #include <gort/gc/root.h>
 
 namespace gort_test {
+
+/// Options of a heap as users have it (stacks are scanned, threads are stopped by signal), checked.
+inline gort::gc::CollectorOptions with_signals() {
+  gort::gc::CollectorOptions options;
+  options.stop_signal = SIGURG;
+  options.verify = true;
+  options.poison = true;
+  return options;
+}
 
 /// A heap whose only roots are Root<T>: what a test does not root is garbage, exactly.
 struct ExactHeap {

@@ -59,14 +59,6 @@ void join(std::thread& thread) {
   gc::world.leave_blocking(self);
 }
 
-gc::CollectorOptions signals() {
-  gc::CollectorOptions options;
-  options.stop_signal = SIGURG;
-  options.verify = true;
-  options.poison = true;
-  return options;
-}
-
 }  // namespace
 
 TEST_CASE("a heap of few objects is collected in one stop", "[gc][small_cycle]") {
@@ -115,7 +107,7 @@ TEST_CASE("destructors and weak references see small cycles", "[gc][small_cycle]
 }
 
 TEST_CASE("threads stopped by a small cycle lose nothing", "[gc][small_cycle]") {
-  gc::collector.start(signals());
+  gc::collector.start(gort_test::with_signals());
   const std::uint64_t before = counters.one_stop_cycles.load_relaxed();
   std::atomic<long> wrong{0};
   std::vector<std::thread> threads;
