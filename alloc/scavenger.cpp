@@ -163,7 +163,19 @@ void Scavenger::goals_changed() {
       return;
     }
   }
-  wake();
+  if (!may_rest_on()) wake();
+}
+
+// Cycles may follow each other every quarter of a millisecond, and waking the thread takes the
+// program's processor from it. If it rests at the goal and that is where the heap still is, it is
+// enough to tell it the new goal, and to look at the heap after that, as the thread does.
+bool Scavenger::may_rest_on() {
+  if (wake_on_free_.load_relaxed()) return true;  // more than the goal, but nothing that is idle
+  if (wake_above_.load_relaxed() == kNoGoal) return false;
+  const std::size_t most = goal();
+  wake_above_.store_relaxed(most);
+  LockGuard guard(heap.pages.lock);
+  return heap.pages.resident() <= most;
 }
 
 ScavengeInput Scavenger::input() const {

@@ -103,6 +103,7 @@ class Scavenger {
   void rest(std::uint32_t seen, bool at_goal, std::uint64_t frees_seen);
   void wake();
   void goals_changed() GORT_EXCLUDES(lock_);
+  bool may_rest_on();
   void make_thread() GORT_REQUIRES(lock_);
 
   static void before_fork();

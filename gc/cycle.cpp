@@ -91,17 +91,17 @@ void Cycle::mark() {
   phase(Phase::marking_finished);
 }
 
-void Cycle::scan_stack(const Thread& thread) {
+std::size_t Cycle::scan_stack(const Thread& thread, Marker& marker) {
   const auto* registers = reinterpret_cast<const char*>(thread.registers);
-  marker_.mark_range(registers, registers + sizeof thread.registers);
+  marker.mark_range(registers, registers + sizeof thread.registers);
   const auto* kept = reinterpret_cast<const char*>(thread.kept);
-  marker_.mark_range(kept, kept + thread.kept_words * kWordSize);
+  marker.mark_range(kept, kept + thread.kept_words * kWordSize);
   const char* const low = thread.stack_pointer;
   const bool on_its_own = low >= thread.stack.low && low < thread.stack.high;
   const char* const high = on_its_own ? thread.stack.high : ranges.high_end_of(low);
-  if (high == nullptr) return;
-  marker_.mark_range(low, high);
-  record_.stack_bytes += static_cast<std::size_t>(high - low);
+  if (high == nullptr) return 0;
+  marker.mark_range(low, high);
+  return static_cast<std::size_t>(high - low);
 }
 
 void Cycle::reset_numbers() {
@@ -125,7 +125,13 @@ void Cycle::begin_marking() {
     black_bytes_ += thread.cache.mark_runs() + thread.cache.allowance();
     thread.assist_debt = 0;
   });
-  mark_stacks();
+  mark_tiny_blocks();
+  if (collector_.options_.conservative_stacks) {
+    world.for_each_thread([this](const Thread& thread) {
+      if (!thread.of_runtime) record_.stack_bytes += scan_stack(thread, marker_);
+    });
+  }
+  scan_ranges(collector_.options_.conservative_stacks);
   update_assist_ratio();
   resume();
   mark_start_ns_ = now_ns();
@@ -133,16 +139,14 @@ void Cycle::begin_marking() {
   event(CycleEvent::marking_started, mark_start_ns_);
 }
 
-void Cycle::mark_stacks() {
+void Cycle::mark_tiny_blocks() {
   world.for_each_thread([this](Thread& thread) {
     if (thread.interrupted) {
       marker_.mark_address(reinterpret_cast<std::uintptr_t>(thread.cache.tiny_block()));
     } else {
       thread.cache.drop_tiny_block();
     }
-    if (collector_.options_.conservative_stacks && !thread.of_runtime) scan_stack(thread);
   });
-  scan_ranges(collector_.options_.conservative_stacks);
 }
 
 void Cycle::mark_roots() {
@@ -197,7 +201,9 @@ bool Cycle::try_to_finish(bool insist) {
   const bool signals = collector_.options_.stop_signal != 0;
   world.for_each_thread([&](Thread& thread) {
     flush_overwritten(thread.overwritten);
-    if (signals && thread.interrupted && !thread.of_runtime) scan_stack(thread);
+    if (signals && thread.interrupted && !thread.of_runtime) {
+      record_.stack_bytes += scan_stack(thread, marker_);
+    }
   });
   if (insist) {
     while (marker_.drain(kLastStopBytes)) {

@@ -64,8 +64,8 @@ class Cycle {
   void event(CycleEvent::Kind kind, std::int64_t at_ns);
   void begin_marking();
   void reset_numbers();
-  /// What stacks, ranges and tiny blocks refer to. World stopped.
-  void mark_stacks();
+  /// World stopped, as for all that looks at stacks.
+  void mark_tiny_blocks();
   /// Caches give back what they hold. World stopped.
   void flush_caches();
   /// Takes all marks back. World stopped.
@@ -80,7 +80,11 @@ class Cycle {
   void look_for_dead();
   bool begin_dying();
   void mark_dying();
-  void scan_stack(const Thread& thread);
+  /// Bytes scanned.
+  static std::size_t scan_stack(const Thread& thread, Marker& marker);
+  /// Each stack and what is reached from it, by its thread if that is awake. In small_cycle.cpp.
+  void mark_from_stacks();
+  static bool mark_from_stack(Thread& thread, Marker& marker);
   void scan_ranges(bool stacks);  // ranges.cpp
   void update_assist_ratio();
   /// world.poll(), unless this thread is the one that has stopped the world.

@@ -8,6 +8,11 @@
 //
 //     stop; caches flushed; stacks, ranges, roots marked; drained; sweepgen += 2; resume
 //
+// Threads that are awake in the stop mark what their own stacks lead to: that is mostly what they
+// have made themselves, and lies in the cache of their processor. Nothing is handed from one to the
+// other. A stack is scanned by whoever claims it first, its thread or the one that runs the cycle,
+// so nobody waits for a thread that sleeps; ranges and roots come last, when little is left white.
+//
 // No barrier, nothing is born black, as nobody runs. Dead large objects are swept at once, all else
 // when allocation needs it or when the next cycle begins.
 //
@@ -17,12 +22,10 @@
 // that much takes (a quarter of a millisecond), and taking back the marks of a heap that was small
 // at the last cycle.
 //
-// Other threads wait rather than help: with two processors, objects and mark bits that both of them
-// have touched cost more than half of the marking saves (docs/decisions.md).
-//
 // Numbers (collector.h): `wanted` rises before the cycle, as when the collector's thread is asked,
 // but nobody is woken. `begun` rises within the stop: whoever asks for a cycle afterwards gets the
-// next one. If the cycle is given up, `wanted` stays, and the thread is woken for it.
+// next one. If the cycle is given up, or another holds the collection lock, `wanted` stays, and the
+// thread is woken for it.
 
 #include <gort/alloc/heap.h>
 #include <gort/base/clock.h>
@@ -40,7 +43,39 @@ constexpr std::size_t kMostBytes = std::size_t{3} << 20;
 // Scanned between two looks at how much it has become.
 constexpr std::size_t kPieceBytes = std::size_t{16} << 10;
 
+bool too_much(const Marker& marker) {
+  return marker.objects_marked() >= kMostObjects || marker.bytes_scanned() >= kMostBytes;
+}
+
 }  // namespace
+
+// False if somebody else has claimed it.
+bool Cycle::mark_from_stack(Thread& thread, Marker& marker) {
+  bool claimed = false;
+  if (!thread.scan_claimed.cas_acq_rel(claimed, true)) return false;
+  thread.stack_bytes = scan_stack(thread, marker);
+  while (marker.drain(kPieceBytes) && !too_much(marker)) {
+  }
+  return true;
+}
+
+void Cycle::mark_from_stacks() {
+  world.for_each_thread([](Thread& thread) {
+    thread.stack_bytes = 0;
+    thread.scan_claimed.store_relaxed(thread.of_runtime);  // those have no roots
+  });
+  world.call_help([](Thread& helper) {
+    const std::int64_t start = thread_cpu_ns();
+    Marker marker(mark_pool);  // publishes what it leaves when it goes
+    if (mark_from_stack(helper, marker)) counters.helped_scans.fetch_add_relaxed(1);
+    collector.collecting_ns_.fetch_add_relaxed(thread_cpu_ns() - start);
+  });
+  mark_from_stack(self_, marker_);
+  world.for_each_thread([this](Thread& thread) { mark_from_stack(thread, marker_); });
+  world.dismiss_help();
+  world.for_each_thread(
+      [this](const Thread& thread) { record_.stack_bytes += thread.stack_bytes; });
+}
 
 bool Cycle::mark_in_one_stop() {
   reset_numbers();
@@ -55,11 +90,13 @@ bool Cycle::mark_in_one_stop() {
   });
   // end_marking() counts from heap_start.
   black_bytes_ += record_.heap_start - alloc::heap.heap_live.load_relaxed();
-  mark_stacks();
+  mark_tiny_blocks();
+  if (collector_.options_.conservative_stacks) mark_from_stacks();
+  scan_ranges(collector_.options_.conservative_stacks);
   mark_roots();
   for (bool more = true; more;) {
     while (marker_.drain(kPieceBytes)) {
-      if (marker_.objects_marked() < kMostObjects && marker_.bytes_scanned() < kMostBytes) continue;
+      if (!too_much(marker_)) continue;
       unmark();
       resume();
       counters.given_up_cycles.fetch_add_relaxed(1);
@@ -88,12 +125,14 @@ void Cycle::unmark() {
 bool Collector::try_small_cycle(Thread& self) {
   if (!options_.small_cycles || options_.on_phase != nullptr) return false;
   if (last_objects_.load_relaxed() > kFewObjects) return false;
+  // Several threads may find the heap at its trigger at once: one of them raises the number.
+  std::uint32_t wanted = begun_.load_relaxed();
+  if (!wanted_.cas_acq_rel(wanted, wanted + 1)) return true;
   // Whoever holds it runs a cycle or forks, or waits to do so.
   if (holds_wanted_.load_relaxed() != 0 || !lock_.try_acquire()) return false;
-  std::uint32_t wanted = begun_.load_relaxed();
-  if (!wanted_.cas_acq_rel(wanted, wanted + 1)) {  // somebody has asked the collector's thread
+  if (wanted_.load_relaxed() == begun_.load_relaxed()) {  // the collector's thread was quicker
     lock_.release();
-    return false;
+    return true;
   }
   struct Context {
     Collector* owner;

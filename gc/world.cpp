@@ -206,14 +206,35 @@ void World::resume() {
   leave_runtime(*current_thread);
 }
 
-void World::spin_while_stopping(const Thread& self) const {
+void World::spin_while_stopping(Thread& self) {
   const std::int64_t start = now_ns();
+  bool helped = false;
   do {
     for (int i = 0; i < 64; ++i) {
       if (!must_wait(self, stopping_.load_seq_cst())) return;
+      if (!helped && help_wanted_.load_relaxed()) {
+        helped = true;
+        help(self);
+      }
       __builtin_ia32_pause();
     }
   } while (now_ns() - start < kSpinNs);
+}
+
+void World::help(Thread& self) {
+  helping_.fetch_add_seq_cst(1);
+  if (help_wanted_.load_seq_cst()) help_(self);
+  helping_.fetch_sub_acq_rel(1);
+}
+
+void World::call_help(void (*f)(Thread&)) {
+  help_ = f;
+  help_wanted_.store_seq_cst(true);
+}
+
+void World::dismiss_help() {
+  help_wanted_.store_seq_cst(false);
+  while (helping_.load_seq_cst() != 0) __builtin_ia32_pause();
 }
 
 void World::wait_while_stopping(Thread& self) {

@@ -94,6 +94,9 @@ struct Thread {
   static constexpr std::size_t kMostKeptWords = 256;
   std::uintptr_t kept[kMostKeptWords] = {};
   std::size_t kept_words = 0;
+  /// In a stop: somebody has undertaken to scan its stack.
+  Atomic<bool> scan_claimed{false};
+  std::size_t stack_bytes = 0;  ///< scanned, by who has claimed it; read after the stop's scan
   FiberStack* fiber = nullptr;  ///< what it runs on; null: its own stack
   SuspendedStack own_stack;     ///< where it left that
   std::int64_t assist_debt =
@@ -153,6 +156,12 @@ class World {
   void for_each_thread(F&& f) const {
     for (Thread* t = threads_; t != nullptr; t = t->next) f(*t);
   }
+  /// World stopped. Threads that are parked and awake call `f`, each with itself and once, several
+  /// at a time, in the runtime and wherever they are parked: maybe in the handler of the stop
+  /// signal. Nobody waits for those that sleep: the caller does what they would have done.
+  void call_help(void (*f)(Thread& helper));
+  /// Nobody begins to help any more, and who had begun is done.
+  void dismiss_help();
   /// Attached threads of the program.
   std::size_t thread_count() const { return thread_count_.load_relaxed(); }
 
@@ -175,7 +184,8 @@ class World {
   }
   void unlink(Thread& self) GORT_REQUIRES(lock_);
 
-  void spin_while_stopping(const Thread& self) const;
+  void spin_while_stopping(Thread& self);
+  void help(Thread& self);
 
   static constexpr std::uint32_t kStopped = 1;
   static constexpr std::uint32_t kForking = 2;
@@ -186,6 +196,11 @@ class World {
   // There is a processor for each thread that was running: they wait without sleeping for a while.
   // Written by the stopper before `stopping_`.
   Atomic<bool> spin_{false};
+  // Help is wanted; how many threads look at that, or help. Of a thread that comes and a stopper
+  // that dismisses, at least one sees the other (Dekker), so nobody helps after dismiss_help().
+  Atomic<bool> help_wanted_{false};
+  Atomic<std::uint32_t> helping_{0};
+  void (*help_)(Thread&) = nullptr;  // written before help_wanted_, read after it
   Atomic<std::size_t> thread_count_{0};
   Thread* threads_ = nullptr;  // guard: lock_; read with the world stopped
   WorldOptions options_;       // constant while any thread is attached

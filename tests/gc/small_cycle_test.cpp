@@ -9,6 +9,7 @@
 #include <vector>
 
 #include <gort/base/counters.h>
+#include <gort/base/os.h>
 #include <gort/gc/cleanup.h>
 #include <gort/gc/weak.h>
 #include <gort/tests/gc/heap_fixture.h>
@@ -26,6 +27,12 @@ struct Noisy {
   long value = 1;
   ~Noisy() { ++destroyed; }
   GORT_POINTER_FREE();
+};
+
+struct Cell {
+  Ref<Cell> unused;
+  long number = 0;
+  GORT_FIELDS(Cell, unused);
 };
 
 // A list behind `root`; its values count down from n - 1.
@@ -106,20 +113,22 @@ TEST_CASE("destructors and weak references see small cycles", "[gc][small_cycle]
   CHECK(destroyed == 1);
 }
 
+// Small cells: the fewer slow paths, the likelier a thread is stopped by a signal, in the middle of
+// an allocation. A cell that is given away twice loses its number.
 TEST_CASE("threads stopped by a small cycle lose nothing", "[gc][small_cycle]") {
   gc::collector.start(gort_test::with_signals());
   const std::uint64_t before = counters.one_stop_cycles.load_relaxed();
   std::atomic<long> wrong{0};
   std::vector<std::thread> threads;
-  for (long t = 0; t < 3; ++t) {
+  for (int t = 0; t < 3; ++t) {
     threads.emplace_back([t, &wrong] {
-      std::array<Node*, 32> last{};
-      for (long i = 0; i < 1'500'000; ++i) {
-        Node*& slot = last[static_cast<std::size_t>(i) % last.size()];
-        if (slot != nullptr && slot->value != (t << 32) + i - 32) ++wrong;
-        slot = make<Node>();
-        if (slot->value != 0 || slot->left != nullptr) ++wrong;
-        slot->value = (t << 32) + i;
+      std::array<Cell*, 2048> last{};
+      for (long i = 0; i < 6'000'000; ++i) {
+        Cell*& slot = last[static_cast<std::size_t>(i) % last.size()];
+        if (slot != nullptr && slot->number != 3 * (i - 2048) + t) ++wrong;
+        slot = make<Cell>();
+        if (slot->number != 0) ++wrong;
+        slot->number = 3 * i + t;
       }
       gc::world.detach();
     });
@@ -127,6 +136,41 @@ TEST_CASE("threads stopped by a small cycle lose nothing", "[gc][small_cycle]") 
   for (std::thread& thread : threads) join(thread);
   CHECK(wrong == 0);
   CHECK(counters.one_stop_cycles.load_relaxed() > before);
+  gc::collector.shutdown();
+}
+
+// Each has a list that its stack alone refers to. One is long, so that the other's thread, when it
+// runs the cycle, has something to wait for.
+TEST_CASE("threads mark from their own stacks while they are stopped", "[gc][small_cycle]") {
+  if (os::processors() < 2) return;  // nobody is awake in a stop
+  gc::CollectorOptions options = gort_test::with_signals();
+  options.verify = true;
+  gc::collector.start(options);
+  const std::uint64_t before = counters.helped_scans.load_relaxed();
+  std::atomic<bool> broken{false};
+  std::vector<std::thread> threads;
+  for (const long length : {10L, 5000L}) {
+    threads.emplace_back([&, length] {
+      while (!broken && counters.helped_scans.load_relaxed() < before + 100) {
+        Node* list = nullptr;
+        for (long i = 0; i < length; ++i) {
+          Node* node = make<Node>();
+          node->left = list;
+          node->value = i;
+          list = node;
+        }
+        make_garbage(4);
+        long expected = length;
+        for (const Node* node = list; node != nullptr; node = node->left) {
+          if (node->value != --expected) broken = true;
+        }
+        if (expected != 0) broken = true;
+      }
+      gc::world.detach();
+    });
+  }
+  for (std::thread& thread : threads) join(thread);
+  CHECK_FALSE(broken);
   gc::collector.shutdown();
 }
 
