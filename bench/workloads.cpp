@@ -17,6 +17,21 @@ struct GortHeap {
   using Ref = gort::Ref<T>;
   template <class T>
   using Root = gort::Root<T>;
+  template <class T>
+  using Local = T*;
+  template <class T>
+  class IdMap {
+   public:
+    void put(std::int64_t id, T* p) { map_[id] = p; }
+    T* get(std::int64_t id) { return *map_.find(id); }
+    T* take(std::int64_t id) {
+      map_.erase(id);
+      return nullptr;
+    }
+
+   private:
+    gort::Map<std::int64_t, Ref<T>> map_ = gort::make_map<std::int64_t, Ref<T>>();
+  };
   using Thread = gort::AttachThread;
   using Waiting = gort::Blocking;
 

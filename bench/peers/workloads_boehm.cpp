@@ -3,6 +3,7 @@
 
 #define GC_THREADS
 #include <gc/gc.h>
+#include <gc/gc_allocator.h>
 
 #include <algorithm>
 #include <atomic>
@@ -30,6 +31,10 @@ void on_event(GC_EventType event) {
 struct BoehmHeap : PlainHeap {
   static constexpr const char* kName = "boehm";
   static constexpr bool kCollected = true;
+
+  // The map's nodes and buckets are the collector's too, and given back by hand as the map does it.
+  template <class T>
+  using IdMap = StandardIdMap<T, gc_allocator<std::pair<const std::int64_t, T*>>>;
 
   struct Thread {
     Thread() {

@@ -21,8 +21,8 @@ struct Tree {
 };
 
 template <class H>
-Tree<H>* make_tree(int depth) {
-  Tree<H>* tree = H::template make<Tree<H>>();
+typename H::template Local<Tree<H>> make_tree(int depth) {
+  typename H::template Local<Tree<H>> tree = H::template make<Tree<H>>();
   if (depth > 0) {
     tree->left = make_tree<H>(depth - 1);
     tree->right = make_tree<H>(depth - 1);
@@ -48,7 +48,7 @@ void free_tree(Tree<H>* tree) {
 
 template <class H>
 std::uint64_t make_count_free(int depth) {
-  Tree<H>* tree = make_tree<H>(depth);
+  typename H::template Local<Tree<H>> tree = make_tree<H>(depth);
   const std::uint64_t nodes = count_nodes<H>(tree);
   if constexpr (!H::kCollected) free_tree<H>(tree);
   return nodes;

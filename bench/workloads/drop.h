@@ -42,7 +42,7 @@ template <class H>
   DropResult result{1, 0};
   Random random(1);
   for (std::uint64_t used = 0; used < bytes;) {
-    DropNode<H>* const node = H::template make<DropNode<H>>();
+    const typename H::template Local<DropNode<H>> node = H::template make<DropNode<H>>();
     node->words = 8 + random.below(505);
     node->id = result.objects;
     node->data = H::template make_array<std::uint64_t>(node->words);

@@ -34,7 +34,7 @@ template <class H>
   Slot* const index = index_root;
   std::vector<std::uint32_t> order(nodes);
   for (std::uint64_t i = 0; i < nodes; ++i) {
-    GraphNode<H>* const node = H::template make<GraphNode<H>>();
+    const typename H::template Local<GraphNode<H>> node = H::template make<GraphNode<H>>();
     node->id = i;
     index[i] = node;
     order[i] = static_cast<std::uint32_t>(i);

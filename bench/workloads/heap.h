@@ -4,7 +4,10 @@
 //
 //     kName                        the implementation's name in the output
 //     Ref<T>, Root<T>              a reference inside an object; one from outside the heap
-//     make<T>(), make_array<T>(n)  new zeroed objects; the members that have no initialiser too
+//     Local<T>                     what a function holds a new object by, and returns: T* where the
+//                                  stack is scanned or objects are freed by hand
+//     make<T>(), make_array<T>(n)  new zeroed objects; the members that have no initialiser too;
+//                                  a Local<T>
 //     free(p)                      gives an object back; nothing where a collector does it
 //     kCollected                   there is a collector
 //     start()                      called first in main
@@ -12,6 +15,10 @@
 //     Thread                       RAII: this thread uses the heap
 //     Waiting                      RAII: this thread waits and touches no heap reference
 //     stats(n)                     HeapStats; the pauses are those after the first n collections
+//     IdMap<T>                     a hash map from std::int64_t to Ref<T>, for one thread: put(id,
+//     p);
+//                                  get(id), a T*; take(id), out of the map and, where objects are
+//                                  freed by hand, returned. Lives on a stack
 //
 // What is live at a workload's end is left to the process's end, on every heap.
 //
@@ -21,7 +28,11 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
+#include <functional>
+#include <memory>
 #include <new>
+#include <unordered_map>
+#include <utility>
 
 #ifndef GORT_FIELDS
 #define GORT_FIELDS(...) static_assert(true, "")
@@ -40,12 +51,33 @@ struct HeapStats {
   std::int64_t metadata_kb = -1;     ///< memory of the runtime itself
 };
 
+/// The IdMap of heaps that have no map of their own.
+template <class T, class Allocator = std::allocator<std::pair<const std::int64_t, T*>>>
+class StandardIdMap {
+ public:
+  void put(std::int64_t id, T* p) { map_[id] = p; }
+  T* get(std::int64_t id) { return map_.find(id)->second; }
+  T* take(std::int64_t id) {
+    const auto found = map_.find(id);
+    T* const p = found->second;
+    map_.erase(found);
+    return p;
+  }
+
+ private:
+  std::unordered_map<std::int64_t, T*, std::hash<std::int64_t>, std::equal_to<>, Allocator> map_;
+};
+
 /// What peers with plain pointers have in common.
 struct PlainHeap {
   template <class T>
   using Ref = T*;
   template <class T>
   using Root = T*;
+  template <class T>
+  using Local = T*;
+  template <class T>
+  using IdMap = StandardIdMap<T>;
   struct Thread {
     Thread() {}
     ~Thread() {}

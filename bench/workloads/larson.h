@@ -47,8 +47,9 @@ std::uint64_t larson_round(typename H::template Ref<Block<H>>* slots, Random& ra
       sum += old->id ^ *old->data;
       free_block<H>(old);
     }
-    Block<H>* const block = H::template make<Block<H>>();
-    std::uint64_t* const data = H::template make_array<std::uint64_t>(words);
+    const typename H::template Local<Block<H>> block = H::template make<Block<H>>();
+    const typename H::template Local<std::uint64_t> data =
+        H::template make_array<std::uint64_t>(words);
     data[0] = words;
     block->data = data;
     block->id = id++;

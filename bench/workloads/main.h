@@ -8,6 +8,9 @@
 //     PROGRAM pause MIB THREADS OPS
 //     PROGRAM drop MIB
 //     PROGRAM larson THREADS ROUNDS
+//     PROGRAM gcbench DEPTH
+//     PROGRAM window KEPT MESSAGES
+//     PROGRAM growth MIB                     only where a collector is
 //
 // Prints one line (report.h); exit 2 on a command line that is none of these.
 
@@ -20,10 +23,13 @@
 
 #include <gort/bench/workloads/binary_trees.h>
 #include <gort/bench/workloads/drop.h>
+#include <gort/bench/workloads/gcbench.h>
 #include <gort/bench/workloads/graph.h>
+#include <gort/bench/workloads/growth.h>
 #include <gort/bench/workloads/larson.h>
 #include <gort/bench/workloads/pause.h>
 #include <gort/bench/workloads/ring.h>
+#include <gort/bench/workloads/window.h>
 
 namespace gort::bench {
 
@@ -53,9 +59,15 @@ bool run_workload(const std::vector<const char*>& args) {
     drop<H>(arg(1));
   } else if (name == "larson" && given == 2) {
     larson<H>(static_cast<unsigned>(arg(1)), static_cast<unsigned>(arg(2)));
-  } else if (name == "graph" && given == 2) {
-    if constexpr (H::kCollected) {
+  } else if (name == "gcbench" && given == 1) {
+    gcbench<H>(static_cast<int>(arg(1)));
+  } else if (name == "window" && given == 2) {
+    window<H>(arg(1), arg(2));
+  } else if constexpr (H::kCollected) {
+    if (name == "graph" && given == 2) {
       graph<H>(arg(1), static_cast<int>(arg(2)));
+    } else if (name == "growth" && given == 1) {
+      growth<H>(arg(1));
     } else {
       return false;
     }
@@ -74,7 +86,7 @@ int workload_main(int argc, char** argv) {
         stderr,
         "usage: %s binary_trees DEPTH | ring scan16|scan64|scan256|noscan64 THREADS OPS |\n"
         "       graph NODES COLLECTIONS | pause MIB THREADS OPS | drop MIB |\n"
-        "       larson THREADS ROUNDS\n",
+        "       larson THREADS ROUNDS | gcbench DEPTH | window KEPT MESSAGES | growth MIB\n",
         argv[0]);
     return 2;
   }

@@ -32,8 +32,8 @@ inline constexpr int kSwapDepth = 6;   // its nodes' subtrees, of 2^3 - 1 nodes,
 
 // `made` wraps each allocation.
 template <class H, class Make>
-PauseNode<H>* pause_tree(int depth, std::uint64_t& id, Make& made) {
-  PauseNode<H>* const node = made();
+typename H::template Local<PauseNode<H>> pause_tree(int depth, std::uint64_t& id, Make& made) {
+  typename H::template Local<PauseNode<H>> node = made();
   node->data[0] = id++;
   if (depth > 0) {
     node->left = pause_tree<H>(depth - 1, id, made);
@@ -70,7 +70,7 @@ void replace_subtrees(typename H::template Ref<PauseNode<H>>* trees, std::uint64
   std::uint64_t made_count = 0;
   auto timed_make = [&] {
     const std::int64_t start = now_ns();
-    PauseNode<H>* const node = H::template make<PauseNode<H>>();
+    typename H::template Local<PauseNode<H>> node = H::template make<PauseNode<H>>();
     latencies.record(now_ns() - start);
     ++made_count;
     return node;
@@ -82,7 +82,8 @@ void replace_subtrees(typename H::template Ref<PauseNode<H>>* trees, std::uint64
       node = (way & 1) != 0 ? node->left : node->right;
     }
     auto& side = (way & 1) != 0 ? node->left : node->right;
-    PauseNode<H>* const fresh = pause_tree<H>(kPauseDepth - kSwapDepth - 1, id, timed_make);
+    const typename H::template Local<PauseNode<H>> fresh =
+        pause_tree<H>(kPauseDepth - kSwapDepth - 1, id, timed_make);
     PauseNode<H>* const old = side;
     side = fresh;
     if constexpr (!H::kCollected) free_pause_tree<H>(old);

@@ -60,7 +60,7 @@ std::uint64_t turn_ring(std::uint64_t ops) {
       checksum += old->read();
       H::free(old);
     }
-    T* const object = H::template make<T>();
+    const typename H::template Local<T> object = H::template make<T>();
     object->write(i);
     slot = object;
   }

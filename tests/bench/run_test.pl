@@ -17,10 +17,11 @@ sub expect {
   $failures++ unless $ok;
 }
 
-# A program that prints one line: the next of @ns at every call.
+# A program that prints one line: the next of @ns at every call. `more`: further figures.
 sub program {
   my ($name, %line) = @_;
   my @ns = @{$line{ns}};
+  my ($workload, $case, $more) = ($line{workload} // 'binary_trees', $line{case} // 14, $line{more} // '');
   my $path = "$directory/$name";
   open(my $file, '>', $path) or die "$path: $!\n";
   print $file <<"SH";
@@ -29,7 +30,7 @@ n=\$(cat "$path.calls" 2>/dev/null || echo 0)
 echo \$((n + 1)) > "$path.calls"
 set -- @ns
 shift \$n
-echo '{"workload":"binary_trees","case":"14","impl":"$name","ops":10,"ns":'"\$1"',"user_ns":'"\$1"',"sys_ns":0,"rss_peak_kb":1024,"checksum":"$line{checksum}"}'
+echo '{"workload":"$workload","case":"$case",$more"impl":"$name","ops":10,"ns":'"\$1"',"user_ns":'"\$1"',"sys_ns":0,"rss_peak_kb":1024,"checksum":"$line{checksum}"}'
 exit $line{status}
 SH
   close $file;
@@ -39,7 +40,8 @@ SH
 sub output {
   my (@options) = @_;
   unlink glob("$directory/*.calls");
-  my $text = `$run --bin $directory --quick --rounds 3 --only 'binary_trees' @options 2>$directory/messages`;
+  my $only = (grep { /^--only/ } @options) ? '' : "--quick --only 'binary_trees'";
+  my $text = `$run --bin $directory --rounds 3 $only @options 2>$directory/messages`;
   return ($text, $? >> 8);
 }
 
@@ -71,6 +73,23 @@ program('peer_go', ns => [1, 1, 1], checksum => 'aa', status => 3);
 expect('a program that fails is an error', $status == 1
          && $text =~ /Failed: go: binary_trees 14: exit status 3/);
 expect('its figures do not count', $text !~ /gort \/ peer/);
+
+program('bench_workloads', ns => [1, 1, 1], checksum => 'aa', status => 0, workload => 'window',
+        case => '5/9', more => '"push_p9999_ns":7000,"push_max_ns":8000000,"pause_max_ns":2000000,');
+unlink "$directory/peer_go";
+($text, $status) = output("--only 'window'");
+expect('of a window, the slowest steps', $status == 0
+         && $text =~ /^window 5\/9 .*worst stop ms +.*p99\.99 us +longest ms$/m
+         && $text =~ /^gort .* 2\.00 \(2\.00\.\.2\.00\) .* 7\.00 \(7\.00\.\.7\.00\) +8\.00 \(8\.00\.\.8\.00\)$/m);
+
+program('bench_workloads', ns => [10, 10, 10], checksum => 'aa', status => 0, workload => 'growth',
+        case => 'collect/16MiB', more => '"pause_max_ns":3000000,');
+($text, $status) = output("--only 'growth (16|64) ' --memory 400");
+expect('what needs more memory than there is, is left out', $status == 0
+         && $text =~ /Left out: growth 64 \(takes 416 MiB of memory, 400 are free\)/);
+(my $short) = output("--only 'growth (16|64) ' --memory 400 --json");
+expect('which a saved run tells too', $short =~ /"missing":\[.*"growth 64 \(takes 416 MiB/);
+expect('and nothing else', $text =~ /^collect\/16MiB +3\.00 \(3\.00\.\.3\.00\)$/m && $text !~ /growth 16 \(takes/);
 
 (undef, $status) = output('--rounds 0');
 expect('no rounds is bad usage', $status == 2);

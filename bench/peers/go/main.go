@@ -10,7 +10,8 @@ import (
 
 const usage = `usage: %s binary_trees DEPTH | ring scan16|scan64|scan256|noscan64 THREADS OPS |
        graph NODES COLLECTIONS | pause MIB THREADS OPS | drop MIB |
-       larson THREADS ROUNDS | map int64|string KEYS OPS | map_latency KEYS
+       larson THREADS ROUNDS | gcbench DEPTH | window KEPT MESSAGES | growth MIB |
+       map int64|string KEYS OPS | map_latency KEYS
 `
 
 func fail() {
@@ -47,6 +48,12 @@ func main() {
 		drop(number(args[1]))
 	case args[0] == "larson" && n == 2:
 		larson(number(args[1]), number(args[2]))
+	case args[0] == "gcbench" && n == 1:
+		gcBench(number(args[1]))
+	case args[0] == "window" && n == 2:
+		window(number(args[1]), number(args[2]))
+	case args[0] == "growth" && n == 1:
+		growth(number(args[1]))
 	case args[0] == "map" && n == 3 && args[1] == "int64":
 		mapInt64(number(args[2]), number(args[3]))
 	case args[0] == "map" && n == 3 && args[1] == "string":
