@@ -114,19 +114,10 @@ void Scavenger::stop() {
 }
 
 void Scavenger::make_thread() {
-  // The new thread inherits the mask. The collector's signals are meant for attached threads, the
-  // program's for its own.
-  sigset_t all;
-  sigset_t before;
-  ::sigfillset(&all);
-  ::pthread_sigmask(SIG_SETMASK, &all, &before);
-  const int result = ::pthread_create(&thread_, nullptr, thread_main, this);
-  ::pthread_sigmask(SIG_SETMASK, &before, nullptr);
-  if (result != 0) {
+  if (!os::start_thread(thread_, "gort-scavenger", thread_main, this)) {
     counters.os_refusals.fetch_add_relaxed(1);  // the next cycle tries again
     return;
   }
-  ::pthread_setname_np(thread_, "gort-scavenger");
   has_thread_ = true;
   running_.store_relaxed(true);
   threads_.fetch_add_relaxed(1);

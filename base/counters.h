@@ -43,6 +43,7 @@ namespace gort {
   X(mark_overflows, "cycles", "collections that dropped grey objects for want of memory")    \
   X(cpu_limited, "times", "times that the CPU limiter stepped in")                           \
   X(assist_bytes, "bytes", "bytes marked by allocating threads")                             \
+  X(worker_bytes, "bytes", "bytes marked by threads beside the collector's own")             \
   X(overwritten_recorded, "references", "references that the write barrier recorded")
 
 struct Counters {

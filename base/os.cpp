@@ -1,6 +1,7 @@
 #include <gort/base/os.h>
 
 #include <cerrno>
+#include <csignal>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
@@ -201,6 +202,17 @@ std::size_t resident_bytes_of(const void* address, std::size_t bytes) {
     at += piece;
   }
   return total;
+}
+
+bool start_thread(pthread_t& thread, const char* name, void* (*f)(void*), void* context) {
+  sigset_t all;
+  sigset_t before;
+  ::sigfillset(&all);
+  ::pthread_sigmask(SIG_SETMASK, &all, &before);  // the new thread inherits it
+  const bool made = ::pthread_create(&thread, nullptr, f, context) == 0;
+  ::pthread_sigmask(SIG_SETMASK, &before, nullptr);
+  if (made) ::pthread_setname_np(thread, name);
+  return made;
 }
 
 StackBounds current_stack() {

@@ -29,6 +29,8 @@
 #include <cstddef>
 #include <cstdint>
 
+#include <pthread.h>
+
 namespace gort::os {
 
 /// Bytes in each state, over the whole process.
@@ -79,6 +81,10 @@ std::size_t resident_bytes();
 std::size_t peak_resident_bytes();
 /// Resident bytes of one range, page by page (mincore); for tests and reports.
 std::size_t resident_bytes_of(const void* address, std::size_t bytes);
+
+/// Makes a thread of the runtime's own, which blocks all signals: an embedder's handlers run on the
+/// embedder's threads. False if the system refuses.
+bool start_thread(pthread_t& thread, const char* name, void* (*f)(void*), void* context);
 
 /// The limits of this thread's stack, [low, high). Both null if the system does not tell.
 struct StackBounds {

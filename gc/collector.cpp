@@ -13,6 +13,7 @@
 #include <gort/base/os.h>
 #include <gort/gc/cleanups.h>
 #include <gort/gc/fork.h>
+#include <gort/gc/mark_workers.h>
 #include <gort/gc/weak.h>
 
 namespace gort::gc {
@@ -38,6 +39,7 @@ void Collector::start(const CollectorOptions& options) {
   if (!options.conservative_stacks || GORT_TSAN) options_.stop_signal = 0;
   world.configure({options_.stop_signal});
   cleanups.configure(options_.cleanup_thread, options_.stop_signal);
+  mark_workers.configure(options_.markers);
   gc_percent_.store_relaxed(options.gc_percent);
   memory_limit_.store_relaxed(options.memory_limit);
   runway_.store_relaxed(0);
@@ -143,10 +145,11 @@ alloc::ThreadCache& Collector::enter_slow_path(std::size_t bytes) {
 }
 
 void Collector::begin_if_idle(Thread& self, std::size_t bytes) {
-  if (put_off(bytes)) return;
-  // A cycle that has been asked for, or has begun, and has not ended yet, will do.
+  // A cycle that has been asked for, or has begun, and has not ended yet, will do. The limiter is
+  // asked afterwards: when a cycle is known to have ended, what it cost is known to the limiter.
   const std::uint32_t marked = marked_.load_acquire();
   std::uint32_t wanted = wanted_.load_acquire();
+  if (put_off(bytes)) return;
   if (wanted == marked) {
     if (try_small_cycle(self)) return;
     wanted = request(CycleReason::heap_goal);
@@ -226,7 +229,7 @@ void Collector::wake_helper() {
 // comes either before or after all of this.
 std::size_t Collector::help_mark(std::size_t budget) {
   if (!mark_pool.has_full()) return 0;
-  assists_active_.fetch_add_acq_rel(1);
+  mark_pool.busy.fetch_add_acq_rel(1);
   const std::int64_t start = thread_cpu_ns();
   std::size_t done = 0;
   {
@@ -234,7 +237,7 @@ std::size_t Collector::help_mark(std::size_t budget) {
     marker.drain(budget);
     done = marker.bytes_scanned();
   }
-  assists_active_.fetch_sub_acq_rel(1);
+  mark_pool.busy.fetch_sub_acq_rel(1);
   assisted_bytes_.fetch_add_relaxed(done);
   const std::int64_t spent = thread_cpu_ns() - start;
   assist_ns_.fetch_add_relaxed(spent);

@@ -53,6 +53,8 @@ struct CollectorOptions {
   bool background_sweep = true;
   /// Collect a heap of few objects in one stop, on the thread that reaches the trigger.
   bool small_cycles = true;
+  /// Threads that mark at the same time, the collector's own among them; 0: mark_workers.h decides.
+  std::size_t markers = 0;
   /// Destructors and cleanups run on a thread of their own; otherwise only in run_cleanups().
   bool cleanup_thread = true;
   /// Called at the end of each cycle, world running, on the thread that ran it: must not allocate.
@@ -139,7 +141,8 @@ class Collector {
   void limiter_begins_cycle(CycleReason reason);
   void limiter_watches_cycle();
   void limiter_ends_cycle();
-  void update_limiter();
+  void try_update_limiter();
+  void update_limiter() GORT_REQUIRES(limiter_lock_);
   void publish_limiter() GORT_REQUIRES(limiter_lock_);
   bool put_off(std::size_t bytes);
   void finish_cycle(const CycleRecord& record);
@@ -185,7 +188,6 @@ class Collector {
   // Of the marking that goes on.
   Atomic<std::uint64_t> assist_ratio_{0};
   Atomic<std::int64_t> background_credit_{0};
-  Atomic<std::uint32_t> assists_active_{0};
   Atomic<std::uint32_t> helpers_waiting_{0};  ///< asleep in wait_for_room()
   Atomic<std::size_t> assisted_bytes_{0};
   Atomic<std::int64_t> assist_ns_{0};

@@ -1,14 +1,13 @@
 // The thread that cycles run on. It is attached, so that whoever stops the world stops it too, and
-// always in the runtime, so that it is stopped at its polls alone. It blocks all signals: an
-// embedder's handlers run on the embedder's threads.
+// always in the runtime, so that it is stopped at its polls alone.
 
 #include <climits>
-#include <csignal>
 #include <new>
 
-#include <gort/base/fatal.h>
+#include <gort/base/os.h>
 #include <gort/gc/cleanups.h>
 #include <gort/gc/collector.h>
+#include <gort/gc/mark_workers.h>
 
 namespace gort::gc {
 
@@ -25,13 +24,7 @@ bool Collector::ensure_thread(Thread& self) {
       continue;
     }
     if (!thread_state_.cas_acq_rel(state, starting)) continue;
-    sigset_t all;
-    sigset_t before;
-    sigfillset(&all);
-    ::pthread_sigmask(SIG_SETMASK, &all, &before);
-    const bool created = ::pthread_create(&thread_, nullptr, thread_main, this) == 0;
-    ::pthread_sigmask(SIG_SETMASK, &before, nullptr);
-    if (!created) {
+    if (!os::start_thread(thread_, "gort-collector", thread_main, this)) {
       thread_state_.store_seq_cst(refused);
       futex_wake(thread_state_, INT_MAX);
     }
@@ -40,7 +33,6 @@ bool Collector::ensure_thread(Thread& self) {
 
 void* Collector::thread_main(void* context) {
   auto& owner = *static_cast<Collector*>(context);
-  ::pthread_setname_np(::pthread_self(), "gort-collector");
   Thread* self = nullptr;
   try {
     self = &world.attach(true);
@@ -93,6 +85,7 @@ void Collector::hold_cycles(Thread& self) {
 void Collector::after_fork_in_child() {
   thread_state_.store_relaxed(none);
   ending_.store_relaxed(false);
+  mark_workers.after_fork_in_child();
   wanted_.store_relaxed(begun_.load_relaxed());
   holds_wanted_.store_relaxed(0);
   helpers_waiting_.store_relaxed(0);
@@ -140,7 +133,11 @@ void Collector::run_cycle(Thread& self) {
 
 void Collector::announce(const Cycle& cycle) {
   finish_cycle(cycle.record());
-  limiter_watches_cycle();
+  charge_cycle();
+  {
+    LockGuard guard(limiter_lock_);
+    update_limiter();
+  }
   marked_.store_seq_cst(marked_.load_relaxed() + 1);
   futex_wake(marked_, INT_MAX);
   cleanups.wake();
@@ -159,6 +156,10 @@ void Collector::end_thread() {
     ending_.store_seq_cst(false);
   }
   thread_state_.store_seq_cst(none);
+  {
+    const RuntimeScope runtime(self);
+    mark_workers.end_threads(self);
+  }
   // A cycle that was asked for will not happen: there will be nothing to collect.
   wanted_.store_seq_cst(0);
   begun_.store_seq_cst(0);

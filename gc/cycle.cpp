@@ -7,6 +7,7 @@
 #include <gort/base/counters.h>
 #include <gort/gc/cleanups.h>
 #include <gort/gc/collector.h>
+#include <gort/gc/mark_workers.h>
 #include <gort/gc/ranges.h>
 #include <gort/gc/roots.h>
 #include <gort/gc/verifier.h>
@@ -19,8 +20,9 @@ constexpr std::size_t kDrainBytes = std::size_t{32} << 10;
 // The last stop itself marks no more than this, if it need not.
 constexpr std::size_t kLastStopBytes = std::size_t{32} << 10;
 constexpr int kTries = 4;
-// The CPU limiter looks at the clocks whenever so much has been marked: about a millisecond.
-constexpr std::size_t kLimiterBytes = std::size_t{2} << 20;
+// Whenever this thread has marked so much, about a millisecond, the CPU limiter looks at the clocks
+// and the workers at the processors.
+constexpr std::size_t kWatchBytes = std::size_t{2} << 20;
 
 }  // namespace
 
@@ -111,6 +113,7 @@ void Cycle::reset_numbers() {
   collector_.assisted_bytes_.store_relaxed(0);
   collector_.assist_ns_.store_relaxed(0);
   collector_.background_credit_.store_relaxed(0);
+  mark_workers.reset_numbers();
 }
 
 void Cycle::begin_marking() {
@@ -173,25 +176,24 @@ void Cycle::update_assist_ratio() {
 void Cycle::drain() {
   std::size_t unwatched = 0;
   for (;;) {
-    std::size_t before = mark_pool.bytes_marked.load_relaxed();
     while (marker_.drain(kDrainBytes)) {
-      marker_.publish_numbers();
+      const std::size_t marked = marker_.publish_numbers().marked;
       marker_.share();
       collector_.wake_helper();
-      const std::size_t after = mark_pool.bytes_marked.load_relaxed();
-      collector_.background_credit_.fetch_add_relaxed(static_cast<std::int64_t>(after - before));
-      unwatched += after - before;
-      if (unwatched >= kLimiterBytes) {
+      mark_workers.wake_one();
+      collector_.background_credit_.fetch_add_relaxed(static_cast<std::int64_t>(marked));
+      unwatched += marked;
+      if (unwatched >= kWatchBytes) {
         collector_.limiter_watches_cycle();
+        mark_workers.adapt();
         unwatched = 0;
       }
-      before = after;
       update_assist_ratio();
       poll();
     }
     poll();
-    // An assisting thread may be about to publish more.
-    if (collector_.assists_active_.load_acquire() == 0 && !mark_pool.has_full()) return;
+    // Another marker may be about to publish more.
+    if (mark_pool.busy.load_acquire() == 0 && !mark_pool.has_full()) return;
     __builtin_ia32_pause();
   }
 }
@@ -227,10 +229,12 @@ void Cycle::flush_caches() {
 // World stopped, nothing grey.
 void Cycle::end_marking() {
   marker_.publish();
+  mark_workers.dismiss();
   if (collector_.options_.verify) verify_marks();
 
   record_.mark_ns = stop_start_ns_ - mark_start_ns_;
-  record_.mark_cpu_ns = thread_cpu_ns() - mark_start_cpu_ns_;
+  record_.mark_cpu_ns = thread_cpu_ns() - mark_start_cpu_ns_ + mark_workers.dedicated_ns();
+  record_.idle_ns = mark_workers.idle_ns();
   record_.heap_end = alloc::heap.heap_live.load_relaxed();
   flush_caches();
   alloc::heap.allocate_black.store_relaxed(false);

@@ -29,7 +29,8 @@ struct CycleRecord {
   std::size_t scanned = 0;           ///< bytes looked at for references
   std::size_t assisted = 0;          ///< bytes that allocating threads scanned
   std::int64_t assist_ns = 0;        ///< processor time of allocating threads that helped
-  std::int64_t mark_cpu_ns = 0;      ///< processor time of the cycle's own thread in mark_ns
+  std::int64_t mark_cpu_ns = 0;      ///< of the cycle's own thread and dedicated workers in mark_ns
+  std::int64_t idle_ns = 0;          ///< of workers on processors that nobody used
   std::size_t goal = 0;              ///< goal that this cycle kept to
   std::size_t next_goal = 0;
   std::size_t stack_bytes = 0;  ///< stack scanned

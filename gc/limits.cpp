@@ -102,7 +102,7 @@ void Collector::limiter_begins_cycle(CycleReason reason) {
 
 void Collector::limiter_watches_cycle() {
   charge_cycle();
-  update_limiter();
+  try_update_limiter();
 }
 
 void Collector::limiter_ends_cycle() {
@@ -112,11 +112,15 @@ void Collector::limiter_ends_cycle() {
   publish_limiter();
 }
 
-void Collector::update_limiter() {
+void Collector::try_update_limiter() {
   if (!limiter_lock_.try_acquire()) return;  // somebody else is at it
+  update_limiter();
+  limiter_lock_.release();
+}
+
+void Collector::update_limiter() {
   limiter_.update(cpu_times());
   publish_limiter();
-  limiter_lock_.release();
 }
 
 void Collector::publish_limiter() {
@@ -130,7 +134,7 @@ void Collector::publish_limiter() {
 bool Collector::put_off(std::size_t bytes) {
   if (GORT_LIKELY(!limiting_.load_relaxed())) return false;
   const std::size_t live = alloc::heap.heap_live.load_relaxed() + bytes;
-  if (live >= limiter_asked_again_.load_relaxed()) update_limiter();
+  if (live >= limiter_asked_again_.load_relaxed()) try_update_limiter();
   return limiting_.load_relaxed() && live < percent_trigger_.load_relaxed();
 }
 

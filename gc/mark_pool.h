@@ -50,6 +50,9 @@ class MarkPool {
   /// Frees the blocks kept for reuse, all but a few.
   void trim();
 
+  /// Markers other than the cycle's own that may hold grey objects: of threads that allocate, and
+  /// of workers.
+  Atomic<std::uint32_t> busy{0};
   /// Grey objects were dropped.
   Atomic<bool> overflowed{false};
   // What markers have done in this cycle; they add to it now and then.

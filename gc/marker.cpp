@@ -133,11 +133,13 @@ void Marker::discard() {
   pool_.overflowed.store_relaxed(false);
 }
 
-void Marker::publish_numbers() {
+Marker::Done Marker::publish_numbers() {
+  const Done done{bytes_marked_, bytes_scanned_};
   if (objects_marked_ > 0) pool_.objects_marked.fetch_add_relaxed(objects_marked_);
   if (bytes_marked_ > 0) pool_.bytes_marked.fetch_add_relaxed(bytes_marked_);
   if (bytes_scanned_ > 0) pool_.bytes_scanned.fetch_add_relaxed(bytes_scanned_);
   objects_marked_ = bytes_marked_ = bytes_scanned_ = 0;
+  return done;
 }
 
 void Marker::rescan_heap() {

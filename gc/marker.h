@@ -57,8 +57,12 @@ class Marker {
   std::size_t bytes_scanned() const { return bytes_scanned_; }
   /// Forgets all grey objects, and what was done.
   void discard();
-  /// Adds what was done to the pool's numbers.
-  void publish_numbers();
+  struct Done {
+    std::size_t marked = 0;   ///< bytes
+    std::size_t scanned = 0;  ///< bytes
+  };
+  /// Adds what was done since the last time to the pool's numbers.
+  Done publish_numbers();
   /// The same, and hands all grey objects to the pool.
   void publish();
 

@@ -253,6 +253,15 @@ void World::wait_while_stopping(Thread& self) {
   }
 }
 
+std::size_t World::running_threads() {
+  LockGuard guard(lock_);
+  std::size_t running = 0;
+  for_each_thread([&running](const Thread& t) {
+    if (!t.of_runtime && t.state.load_relaxed() == Thread::running) ++running;
+  });
+  return running;
+}
+
 void World::stop_for_fork() {
   stop();
   // Who goes on sees this, as it has waited for it: so it cannot pass a poll.

@@ -141,6 +141,8 @@ class World {
   GORT_NOINLINE void stop() GORT_ACQUIRE(lock_);
   void resume() GORT_RELEASE(lock_);
 
+  bool stop_requested() const { return stopping_.load_relaxed() != 0; }
+
   /// Parks the calling thread while a stop is requested. Any attached thread, holding no lock but
   /// the collection's.
   GORT_ALWAYS_INLINE void poll(Thread& self) {
@@ -164,6 +166,9 @@ class World {
   void dismiss_help();
   /// Attached threads of the program.
   std::size_t thread_count() const { return thread_count_.load_relaxed(); }
+
+  /// Threads of the program that are running.
+  std::size_t running_threads();
 
   /// stop(), and then lets the program's own code run, as far as it does not need the runtime.
   void stop_for_fork() GORT_ACQUIRE(lock_);

@@ -31,13 +31,13 @@ std::string gctrace_line(const gc::CycleRecord& cycle, std::int64_t start_ns,
   const auto processors = static_cast<std::int64_t>(os::processors());
   const double at = static_cast<double>(cycle.start_ns - start_ns) / 1e9;
   return fmt::format(
-      "gc {} @{:.3f}s {}%: {}+{}+{} ms clock, {}+{}/{}/0+{} ms cpu, {}->{}->{} MB, {} MB goal, "
+      "gc {} @{:.3f}s {}%: {}+{}+{} ms clock, {}+{}/{}/{}+{} ms cpu, {}->{}->{} MB, {} MB goal, "
       "{} MB stacks, 0 MB globals, {} P{}",
       cycle.number, at, gc_percent_of_cpu, first, mark, last,
       gctrace_ms(cycle.first_stop_ns * processors), gctrace_ms(cycle.assist_ns), own,
-      gctrace_ms(cycle.last_stop_ns * processors), megabytes(cycle.heap_start),
-      megabytes(cycle.heap_end), megabytes(cycle.marked), megabytes(cycle.goal),
-      megabytes(cycle.stack_bytes), processors,
+      gctrace_ms(cycle.idle_ns), gctrace_ms(cycle.last_stop_ns * processors),
+      megabytes(cycle.heap_start), megabytes(cycle.heap_end), megabytes(cycle.marked),
+      megabytes(cycle.goal), megabytes(cycle.stack_bytes), processors,
       cycle.reason == gc::CycleReason::forced ? " (forced)" : "");
 }
 

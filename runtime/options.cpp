@@ -62,6 +62,8 @@ void apply_debug(Options& options, std::string_view text) {
       options.stop_signal = static_cast<int>(signal);
     } else if (key == "bgsweep") {
       options.background_sweep = debug_number(key, value) != 0;
+    } else if (key == "markers") {
+      options.markers = debug_number(key, value);
     } else if (key == "verify") {
       options.verify = debug_number(key, value) != 0;
     } else if (key == "poison") {

@@ -11,6 +11,7 @@
 //                            verify=1       check the marks of every collection
 //                            poison=1       fill freed slots with a pattern
 //                            stacks=0       do not scan stacks: only Root<T> keeps objects alive
+//                            markers=N      threads that may mark at the same time
 //                            bgsweep=0      sweep only what allocation needs
 //                            stopsignal=N   signal that stops threads; 0: stop at safepoints alone
 
@@ -55,6 +56,9 @@ struct Options {
   /// Run destructors and cleanups on a thread of their own, made when the first one is due. Without
   /// it they run in run_cleanups() and shutdown() alone.
   bool cleanup_thread = true;
+  /// Threads that may mark at the same time, the collector's own among them. 0: a quarter of the
+  /// processors, and each that no thread of the program is running on (gc/mark_workers.h).
+  std::size_t markers = 0;
   /// Collect at every Nth allocation; 0: off. For tests.
   std::uint64_t collect_every = 0;
   /// After every collection, with the world still stopped, check that nothing reachable is

@@ -50,6 +50,7 @@ void start(const Options& options) {
   collector_options.background_sweep = options.background_sweep;
   collector_options.stop_signal = options.stop_signal;
   collector_options.collect_every = options.collect_every;
+  collector_options.markers = options.markers;
   collector_options.verify = options.verify;
   collector_options.poison = options.poison;
   collector_options.cleanup_thread = options.cleanup_thread;

@@ -32,13 +32,14 @@ TEST_CASE("a line has Go's shape", "[runtime][gctrace]") {
   cycle.last_stop_ns = 120'000;
   cycle.assist_ns = 30'000;
   cycle.mark_cpu_ns = 2'100'000;
+  cycle.idle_ns = 1'400'000;
   cycle.heap_start = 40 << 20;
   cycle.heap_end = 44 << 20;
   cycle.marked = 12 << 20;
   cycle.goal = 81 << 20;
   const unsigned p = std::thread::hardware_concurrency();
   CHECK(gctrace_line(cycle, 1'000'000'000, 3) ==
-        fmt::format("gc 7 @0.186s 3%: 0.005+2.5+0.12 ms clock, {}+0.030/2.1/0+{} ms cpu, "
+        fmt::format("gc 7 @0.186s 3%: 0.005+2.5+0.12 ms clock, {}+0.030/2.1/1.4+{} ms cpu, "
                     "40->44->12 MB, 81 MB goal, 0 MB stacks, 0 MB globals, {} P (forced)",
                     gctrace_ms(5'000 * p), gctrace_ms(120'000 * p), p));
 }

@@ -42,7 +42,8 @@ TEST_CASE("the environment changes the defaults", "[runtime][options]") {
   const Environment gogc("GOGC", "50");
   const Environment limit("GOMEMLIMIT", "64MiB");
   const Environment debug(
-      "GORT_DEBUG", "gctrace=1,scavtrace=1,scavenger=0,gcevery=7,verify=1,,poison=1,stacks=0");
+      "GORT_DEBUG",
+      "gctrace=1,scavtrace=1,scavenger=0,gcevery=7,verify=1,,poison=1,stacks=0,markers=3");
   const Options options = Options::from_environment();
   CHECK(options.gc_percent == 50);
   CHECK(options.memory_limit == 67'108'864);
@@ -51,6 +52,7 @@ TEST_CASE("the environment changes the defaults", "[runtime][options]") {
   CHECK_FALSE(options.background_scavenger);
   CHECK(options.verify);
   CHECK(options.poison);
+  CHECK(options.markers == 3);
   CHECK(options.collect_every == 7);
   CHECK_FALSE(options.conservative_stacks);
 }
