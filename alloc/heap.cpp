@@ -254,6 +254,11 @@ void Heap::sweep(Span& span) {
   span.sweepgen.store_relaxed(generation - 1);
   const std::size_t words = span.bit_words();
   const std::size_t live = bits::count_range(span.mark_bits, 0, span.slot_count);
+  // Markers take every reference out of an object for one to an object.
+  GORT_CHECK(live <= span.allocated,
+             "span at {:#x} has {} objects of {} bytes, and {} are marked: an object holds a "
+             "reference to one that has been freed",
+             span.start, span.allocated, span.elem_size, live);
   const std::size_t freed = span.allocated - live;
   if (freed > 0 && poison.load_relaxed()) poison_dead(span);
   std::swap(span.alloc_bits, span.mark_bits);

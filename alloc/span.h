@@ -45,28 +45,33 @@ namespace gort::alloc {
 using Tag = std::uint32_t;
 
 struct Span {
-  // const-after-init
+  // const-after-init, but for the bits, whose owner swaps them when it sweeps. Markers look at what
+  // comes first for each reference that they meet, and at nothing else: one cache line.
   std::uintptr_t start = 0;   ///< first byte; page aligned
   std::size_t elem_size = 0;  ///< bytes of a slot; of a large object: all pages
-  std::uint32_t page_count = 0;
+  std::uint64_t* mark_bits = nullptr;
+  std::uint64_t* alloc_bits = nullptr;
+  std::uint64_t reference_mask = 0;  ///< uniform spans of up to 64 words: bit w = word w refers
   std::uint32_t slot_count = 0;      ///< 1 for a large object
   std::uint32_t reciprocal = 0;      ///< for divide_by_size; 0 for a large object (one slot)
-  std::uint16_t span_class = 0;      ///< index into the table of span classes (span_class.h)
-  bool noscan = false;               ///< no slot holds references
   Tag tag = 0;                       ///< of every slot, unless slot_tags is there
-  std::uint64_t reference_mask = 0;  ///< uniform spans of up to 64 words: bit w = word w refers
-  Tag* slot_tags = nullptr;          ///< one a slot, or null
+  std::uint32_t page_count = 0;
+  std::uint16_t span_class = 0;  ///< index into the table of span classes (span_class.h)
+  bool noscan = false;           ///< no slot holds references
+
+  // owner's
+  bool in_cache = false;  ///< a thread's cache holds it
+  bool fresh = false;     ///< free slots have never been used and read as zero
+
+  // const-after-init
+  Tag* slot_tags = nullptr;  ///< one a slot, or null
 
   // shared, ordered by the sweep protocol above
   Atomic<std::uint32_t> sweepgen{0};
 
   // owner's
-  bool in_cache = false;          ///< a thread's cache holds it
-  bool fresh = false;             ///< free slots have never been used and read as zero
   std::uint32_t allocated = 0;    ///< alloc bits set
   std::uint32_t search_from = 0;  ///< slots below are known to be taken; where refill goes on
-  std::uint64_t* alloc_bits = nullptr;
-  std::uint64_t* mark_bits = nullptr;
 
   // the list or set that holds the span (guard: that list's lock)
   Span* next = nullptr;

@@ -14,9 +14,11 @@ constinit Atomic<bool> detail::marking{false};
 
 namespace {
 
-// With the calling thread in a runtime region.
+// With the calling thread in a runtime region. A thread that marking has ended for between the
+// barrier's test and this needs no record any more: the last stop has scanned its stack for it. A
+// buffer would keep it until long after the object is free.
 void record(Thread& self, void* old) {
-  if (old == nullptr) return;
+  if (old == nullptr || !detail::marking.load_relaxed()) return;
   BarrierBuffer& buffer = self.overwritten;
   if (buffer.count == BarrierBuffer::kCapacity) flush_overwritten(buffer);
   buffer.values[buffer.count++] = old;

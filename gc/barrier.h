@@ -35,8 +35,8 @@
 
 namespace gort::gc {
 
-/// Overwritten values that one thread has recorded and no marker has seen. Guard: the thread in a
-/// runtime region, or whoever stopped the world.
+/// Overwritten values that one thread has recorded and no marker has seen; none outside of marking.
+/// Guard: the thread in a runtime region, or whoever stopped the world.
 struct BarrierBuffer {
   static constexpr std::size_t kCapacity = 256;
   std::size_t count = 0;

@@ -138,6 +138,7 @@ class Collector {
   void start_limiter();
   CpuTimes cpu_times() const;
   void charge_cycle();
+  void charge_workers();
   void limiter_begins_cycle(CycleReason reason);
   void limiter_watches_cycle();
   void limiter_ends_cycle();
@@ -195,6 +196,7 @@ class Collector {
 
   std::int64_t started_ns_ = 0;            // constant while started
   Atomic<std::int64_t> collecting_ns_{0};  ///< charged so far
+  Atomic<std::int64_t> idle_ns_{0};        ///< spent by workers on processors that nobody used
   std::int64_t charged_cpu_ns_ = 0;        ///< guard: lock_; the cycle's thread's clock, then
   Lock limiter_lock_{LockRank::leaf};
   CpuLimiter limiter_ GORT_GUARDED_BY(limiter_lock_);

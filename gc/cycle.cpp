@@ -235,6 +235,7 @@ void Cycle::end_marking() {
   record_.mark_ns = stop_start_ns_ - mark_start_ns_;
   record_.mark_cpu_ns = thread_cpu_ns() - mark_start_cpu_ns_ + mark_workers.dedicated_ns();
   record_.idle_ns = mark_workers.idle_ns();
+  collector_.charge_workers();
   record_.heap_end = alloc::heap.heap_live.load_relaxed();
   flush_caches();
   alloc::heap.allocate_black.store_relaxed(false);

@@ -20,6 +20,7 @@
 #include <gort/base/counters.h>
 #include <gort/base/os.h>
 #include <gort/gc/collector.h>
+#include <gort/gc/mark_workers.h>
 
 namespace gort::gc {
 namespace {
@@ -66,6 +67,7 @@ bool Collector::out_of_memory(std::size_t bytes, unsigned attempt) {
 void Collector::start_limiter() {
   started_ns_ = now_ns();
   collecting_ns_.store_relaxed(0);
+  idle_ns_.store_relaxed(0);
   const std::int64_t capacity = options_.limiter_capacity < 0
                                     ? 1'000'000'000 * static_cast<std::int64_t>(os::processors())
                                     : options_.limiter_capacity;
@@ -83,7 +85,7 @@ double Collector::cpu_share() const {
 CpuTimes Collector::cpu_times() const {
   if (options_.cpu_times != nullptr) return options_.cpu_times();
   const std::int64_t collecting = collecting_ns();
-  return {collecting, process_cpu_ns() - collecting};
+  return {collecting, process_cpu_ns() - collecting - idle_ns_.load_relaxed()};
 }
 
 // On the thread that runs the cycle.
@@ -91,6 +93,12 @@ void Collector::charge_cycle() {
   const std::int64_t now = thread_cpu_ns();
   collecting_ns_.fetch_add_relaxed(now - charged_cpu_ns_);
   charged_cpu_ns_ = now;
+}
+
+// Idle ones take nothing from the program.
+void Collector::charge_workers() {
+  collecting_ns_.fetch_add_relaxed(mark_workers.dedicated_ns());
+  idle_ns_.fetch_add_relaxed(mark_workers.idle_ns());
 }
 
 void Collector::limiter_begins_cycle(CycleReason reason) {

@@ -34,30 +34,60 @@ GORT_ALWAYS_INLINE bool Marker::pop(Grey& grey) {
 
 GORT_ALWAYS_INLINE void Marker::queue(Grey grey) {
   __builtin_prefetch(reinterpret_cast<const void*>(grey.start));
-  if (window_size_ < kWindow) {
-    window_[(window_head_ + window_size_++) % kWindow] = grey;
+  if (!window_.full()) {
+    window_.push(grey);
     return;
   }
-  // The window is full: the newest waits on the stack, so the oldest leaves in its turn.
+  // The newest waits on the stack, so the oldest leaves in its turn.
   push(grey);
 }
 
 GORT_ALWAYS_INLINE void Marker::visit(std::uintptr_t address) {
-  const alloc::Span* span = alloc::span_of(address);
+  const alloc::Span* const span = alloc::span_of(address);
   if (span == nullptr) return;
-  std::uint32_t slot = 0;
-  if (!span->is_large()) {
-    slot = span->slot_of(address);
-    if (slot >= span->slot_count) return;  // in the tail waste
+  __builtin_prefetch(span);
+  if (!found_.full()) {
+    found_.push({span, address});
+  } else {
+    locate(found_.exchange({span, address}));
   }
-  if (!span->is_allocated(slot)) return;  // a stale or accidental address
-  if (!span->mark(slot)) return;
-  ++objects_marked_;
-  bytes_marked_ += span->elem_size;
-  if (!span->noscan) queue({span->slot_start(slot), span});
 }
 
-void Marker::mark_address(std::uintptr_t address) { visit(address); }
+GORT_ALWAYS_INLINE void Marker::locate(Found found) {
+  const alloc::Span* const span = found.span;
+  std::uint32_t slot = 0;
+  if (!span->is_large()) {
+    slot = span->slot_of(found.address);
+    if (slot >= span->slot_count) return;  // in the tail waste
+  }
+  __builtin_prefetch(&span->mark_bits[slot / 64], 1);
+  if (!located_.full()) {
+    located_.push({span, slot});
+  } else {
+    mark(located_.exchange({span, slot}));
+  }
+}
+
+GORT_ALWAYS_INLINE void Marker::mark(Located object) {
+  const alloc::Span* const span = object.span;
+  if (!span->mark(object.slot)) return;
+  ++objects_marked_;
+  bytes_marked_ += span->elem_size;
+  if (!span->noscan) queue({span->slot_start(object.slot), span});
+}
+
+void Marker::settle() {
+  while (!found_.empty()) locate(found_.pop());
+  while (!located_.empty()) mark(located_.pop());
+}
+
+void Marker::mark_address(std::uintptr_t address) {
+  const alloc::Span* const span = alloc::span_of(address);
+  if (span == nullptr) return;
+  const std::uint32_t slot = span->is_large() ? 0 : span->slot_of(address);
+  if (slot >= span->slot_count || !span->is_allocated(slot)) return;  // stale, or no address at all
+  mark({span, slot});
+}
 
 GORT_ALWAYS_INLINE void Marker::scan(Grey grey) {
   if (GORT_UNLIKELY(grey.span->is_large())) {
@@ -87,13 +117,13 @@ bool Marker::drain(std::size_t budget) {
   for (;;) {
     // Refill from the stack, so that something is always on its way from memory.
     Grey next;
-    while (window_size_ < kWindow && pop(next)) queue(next);
-    if (window_size_ == 0) return false;
+    while (!window_.full() && pop(next)) queue(next);
+    if (window_.empty()) {
+      settle();
+      if (window_.empty()) return false;
+    }
     // Each object that leaves makes room for one; what it refers to enters or goes to the stack.
-    const Grey grey = window_[window_head_];
-    window_head_ = (window_head_ + 1) % kWindow;
-    --window_size_;
-    scan(grey);
+    scan(window_.pop());
     if (bytes_scanned_ - scanned_before >= budget) return true;
   }
 }
@@ -112,7 +142,8 @@ void Marker::share() {
 }
 
 void Marker::publish() {
-  while (window_size_ > 0) push(window_[(window_head_ + --window_size_) % kWindow]);
+  settle();
+  while (!window_.empty()) push(window_.pop());
   if (block_ != nullptr) {
     if (block_->count > 0) {
       pool_.put_full(block_);
@@ -125,7 +156,9 @@ void Marker::publish() {
 }
 
 void Marker::discard() {
-  window_size_ = 0;
+  found_.clear();
+  located_.clear();
+  window_.clear();
   if (block_ != nullptr) pool_.put_empty(block_);
   block_ = nullptr;
   objects_marked_ = bytes_marked_ = bytes_scanned_ = 0;
@@ -158,7 +191,7 @@ GORT_NO_SANITIZE void Marker::mark_range(const char* low, const char* high) {
   const auto* word = reinterpret_cast<const std::uintptr_t*>(
       bits::align_up(reinterpret_cast<std::uintptr_t>(low), kWordSize));
   const auto* end = reinterpret_cast<const std::uintptr_t*>(high);
-  for (; word < end; ++word) visit(*word);
+  for (; word < end; ++word) mark_address(*word);
 }
 
 }  // namespace gort::gc

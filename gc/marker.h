@@ -7,11 +7,19 @@
 //             been looked at
 //     black   marked, and everything it referred to when it was looked at is marked
 //
-// Objects without references become black at once and are never queued. The others wait in a short
-// window (a ring) between discovery and scanning, and their memory is prefetched when they enter
-// it, so that it has arrived when they leave (Cher, Hosking, Vitek, "Software prefetching for
-// mark-sweep garbage collection", ASPLOS 2004; OCaml's and Boehm's markers do the same). What does
-// not fit in the window goes to a block of grey objects, and from there to the pool.
+// A heap is larger than the caches, and references lead anywhere in it. So a reference is followed
+// in steps, each of which asks for the memory that the next one needs, and waits in a short ring
+// until that has arrived:
+//
+//     found     its span's record is on the way      (the page table is small enough for a cache)
+//     located   the word with its mark bit
+//     window    marked now, so grey; the object itself
+//
+// (Cher, Hosking, Vitek, "Software prefetching for mark-sweep garbage collection", ASPLOS 2004,
+// have the last of these, as have OCaml's and Boehm's markers. The first two matter as much here:
+// setting a bit is a locked instruction, behind which no later load begins.) What does not fit in
+// the window goes to a block of grey objects, and from there to the pool. Objects without
+// references become black at once and are never queued. Figures: docs/decisions.md.
 //
 // Large objects are scanned in pieces of kPiece bytes, so that no scan takes long and several
 // markers can share one.
@@ -67,10 +75,50 @@ class Marker {
   void publish();
 
  private:
-  static constexpr std::size_t kWindow = 16;  // power of two
   static constexpr std::size_t kPiece = std::size_t{128} << 10;
 
+  // A reference out of an object: it leads into an object, or nowhere.
+  struct Found {
+    const alloc::Span* span = nullptr;
+    std::uintptr_t address = 0;
+  };
+  struct Located {
+    const alloc::Span* span = nullptr;
+    std::uint32_t slot = 0;
+  };
+  template <class T, std::size_t kCapacity>
+  class Ring {
+   public:
+    bool empty() const { return size_ == 0; }
+    bool full() const { return size_ == kCapacity; }
+    void push(T entry) { entries_[(head_ + size_++) % kCapacity] = entry; }
+    T pop() {
+      const T oldest = entries_[head_];
+      head_ = (head_ + 1) % kCapacity;
+      --size_;
+      return oldest;
+    }
+    /// The oldest, for one more. Of a full ring.
+    T exchange(T entry) {
+      const T oldest = entries_[head_];
+      entries_[head_] = entry;
+      head_ = (head_ + 1) % kCapacity;
+      return oldest;
+    }
+    void clear() { size_ = 0; }
+
+   private:
+    static_assert((kCapacity & (kCapacity - 1)) == 0);
+    T entries_[kCapacity] = {};
+    std::size_t head_ = 0;
+    std::size_t size_ = 0;
+  };
+
   void visit(std::uintptr_t address);
+  void locate(Found found);
+  void mark(Located object);
+  /// Whatever is on its way is marked now.
+  void settle();
   void queue(Grey grey);
   void push(Grey grey);
   bool pop(Grey& grey);
@@ -79,9 +127,9 @@ class Marker {
 
   MarkPool& pool_;
   GreyBlock* block_ = nullptr;
-  Grey window_[kWindow] = {};
-  std::size_t window_head_ = 0;  // next to leave
-  std::size_t window_size_ = 0;
+  Ring<Found, 8> found_;
+  Ring<Located, 16> located_;
+  Ring<Grey, 16> window_;
   std::size_t objects_marked_ = 0;
   std::size_t bytes_marked_ = 0;
   std::size_t bytes_scanned_ = 0;

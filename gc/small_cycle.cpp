@@ -128,6 +128,7 @@ bool Collector::try_small_cycle(Thread& self) {
   // Several threads may find the heap at its trigger at once: one of them raises the number.
   std::uint32_t wanted = begun_.load_relaxed();
   if (!wanted_.cas_acq_rel(wanted, wanted + 1)) return true;
+  wanted_reason_.store_relaxed(static_cast<std::uint32_t>(CycleReason::heap_goal));
   // Whoever holds it runs a cycle or forks, or waits to do so.
   if (holds_wanted_.load_relaxed() != 0 || !lock_.try_acquire()) return false;
   if (wanted_.load_relaxed() == begun_.load_relaxed()) {  // the collector's thread was quicker

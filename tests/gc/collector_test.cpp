@@ -7,6 +7,7 @@
 #include <gort/base/metadata.h>
 #include <gort/base/os.h>
 #include <gort/tests/gc/heap_fixture.h>
+#include <gort/tests/support/child.h>
 
 using namespace gort;
 using gort_test::ExactHeap;
@@ -278,4 +279,19 @@ TEST_CASE("the cycle record tells what the cycle did", "[gc][collector]") {
   CHECK(record.longest_stop_ns >= record.first_stop_ns);
   CHECK(record.assisted <= record.scanned);
   CHECK(record.next_goal == gc::kMinimumHeap);
+}
+
+TEST_CASE("a reference to a freed object is named at the sweep", "[gc][collector]") {
+  const auto result = gort_test::in_child([] {
+    ExactHeap heap;
+    Root<Node> root(make<Node>());
+    Node* const freed = make<Node>();
+    heap.collect();
+    root->left = freed;  // which nothing has kept alive
+    heap.collect();
+  });
+  CHECK(result.signal == SIGABRT);
+  CHECK_THAT(result.errors,
+             Catch::Contains("has 1 objects of 24 bytes, and 2 are marked: an object "
+                             "holds a reference to one that has been freed"));
 }

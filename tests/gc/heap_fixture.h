@@ -1,5 +1,7 @@
 #pragma once
 
+#include <catch2/catch.hpp>
+
 #include <csignal>
 #include <cstdint>
 
@@ -20,6 +22,17 @@ inline gort::gc::CollectorOptions with_signals() {
   return options;
 }
 
+/// Objects that were allocated and not freed since the process began, of heaps that are gone.
+inline std::uint64_t unfreed_objects() {
+  using namespace gort::alloc;
+  std::uint64_t n = 0;
+  for (std::size_t c = 0; c < span_class_limit(); ++c) {
+    const auto span_class = static_cast<SpanClass>(c);
+    n += heap.allocated_objects(span_class) - heap.freed_objects(span_class);
+  }
+  return n;
+}
+
 /// A heap whose only roots are Root<T>: what a test does not root is garbage, exactly.
 struct ExactHeap {
   explicit ExactHeap(gort::gc::CollectorOptions options = {}) {
@@ -28,17 +41,20 @@ struct ExactHeap {
     options.poison = true;
     gort::gc::collector.start(options);
   }
-  ~ExactHeap() { gort::gc::collector.shutdown(); }
+  ~ExactHeap() {
+    gort::gc::collector.shutdown();
+    CHECK(unfreed_objects() == 0);
+  }
   static void collect() { gort::gc::collector.collect(gort::gc::CycleReason::forced, true); }
   /// Objects that are allocated now.
   static std::uint64_t objects() {
     std::uint64_t n = 0;
     gort::gc::with_world_stopped([&n] {
       using namespace gort::alloc;
+      n = unfreed_objects();
       for (std::size_t c = 0; c < span_class_limit(); ++c) {
-        const auto span_class = static_cast<SpanClass>(c);
-        n += heap.allocated_objects(span_class) - heap.freed_objects(span_class);
-        heap.for_each_cache([&](ThreadCache& cache) { n += cache.uncounted(span_class); });
+        heap.for_each_cache(
+            [&](ThreadCache& cache) { n += cache.uncounted(static_cast<SpanClass>(c)); });
       }
     });
     return n;

@@ -87,10 +87,13 @@ TEST_CASE("a heap of few objects is collected in one stop", "[gc][small_cycle]")
 TEST_CASE("what takes too long for one stop is marked beside the program", "[gc][small_cycle]") {
   ExactHeap heap;
   Root<Node> root;
+  heap.collect();
+  const std::uint64_t cycles = gc::collector.last_cycle().number;
   const std::uint64_t given_up = counters.given_up_cycles.load_relaxed();
   // Nobody knows before the first cycle that there are so many.
   build_list(root, static_cast<long>(kMinimum / sizeof(Node)));
-  while (gc::collector.last_cycle().number == 0) make<Node>();
+  while (gc::collector.last_cycle().number == cycles) make<Node>();
+  CHECK(gc::collector.last_cycle().reason == gc::CycleReason::heap_goal);
   CHECK(counters.given_up_cycles.load_relaxed() == given_up + 1);
   CHECK(gc::collector.last_cycle().stops >= 2);
   CHECK(length_of(root) == static_cast<long>(kMinimum / sizeof(Node)));
