@@ -45,12 +45,15 @@ func growth(mib int) {
 	})
 	growthLine("collect", mib, rounds*count*growthTreeNodes, m, sumTrees(trees), before)
 
+	r := random{1}
+	for i := 0; i < count; i++ {
+		trees[r.below(uint64(count))] = pauseTree(pauseDepth, &id)
+	}
 	before = stats(0).collections
 	planted := count + count/2
 	if planted < 8192 {
 		planted = 8192
 	}
-	r := random{1}
 	m = measure(func() {
 		for i := 0; i < planted; i++ {
 			trees[r.below(uint64(count))] = pauseTree(pauseDepth, &id)
