@@ -25,6 +25,9 @@ void start_iteration(IteratorState& state, Header& map, const MapType& type) {
 }
 
 // Several readers may do this at once.
+void mark_old_array(Header& map) { AtomicRef(map.flags).fetch_or_relaxed(kOldIterator); }
+
+// So may they do this.
 void IteratorMark::set(Header& map) {
   const AtomicRef flags(map.flags);
   std::uint8_t seen = flags.load_relaxed();

@@ -15,6 +15,9 @@
 //     a key that does not equal       cannot be looked up nor deleted nor changed, so the old copy
 //     itself (NaN)                    is as good as the moved one
 //
+// One exception is Go's: if the map becomes empty within the loop (its seed is then another one)
+// and grows to the same size, pairs inserted since may come twice.
+//
 // That the old copies still exist is the work of the flags kIterator and kOldIterator: evacuation
 // does not clear old chains while they are set. They stay set until the next growth, since nobody
 // knows when a loop ends (but for maps with wipe_eagerly(), which count their iterators).
@@ -83,6 +86,9 @@ class IteratorMark {
 /// allocate.
 GORT_API void start_iteration(IteratorState& state, Header& map, const MapType& type);
 
+/// Tells the map that an iterator is using its old array.
+GORT_API void mark_old_array(Header& map);
+
 }  // namespace gort::hashmap
 
 namespace gort {
@@ -147,6 +153,7 @@ class MapIterator {
         s.bucket = old;
         s.check_bucket = s.next_bucket;
         pins_[4].hold(old);
+        watch_old_array();
       }
     }
     if (++s.next_bucket == std::size_t{1} << s.B) {
@@ -155,6 +162,21 @@ class MapIterator {
     }
     pending_ = hashmap::CellMask::all();
     return true;
+  }
+
+  /// Of growths of the same size this may be the second since the beginning: nobody has told the
+  /// map that its old array is in use, and the list of the old array is another one. Go knows
+  /// neither.
+  void watch_old_array() {
+    hashmap::IteratorState& s = state_;
+    if (GORT_UNLIKELY(!s.map->old_iterated())) hashmap::mark_old_array(*s.map);
+    if constexpr (Table::kS.pointer_free) {
+      const hashmap::Extra* const extra = s.map->extra();
+      void* const list = extra == nullptr ? nullptr : extra->oldoverflow;
+      if (GORT_LIKELY(list == s.oldoverflow)) return;
+      s.oldoverflow = list;
+      pins_[3].hold(list);
+    }
   }
 
   void step() {

@@ -1,232 +1,15 @@
-// Go's rules of iteration, one by one, and then all of them at once against a model of the rules.
-//
-// The model gives every insertion of an absent key a number, its incarnation; deletion and clear
-// end it. An iteration may visit only incarnations that exist at that moment, each at most once,
-// with the value it has then; and when it ends, it has visited every incarnation that existed from
-// its beginning to its end.
+// Go's rules of iteration, one by one; iteration_rules_test.cpp has all of them at once.
 
 #include <catch2/catch.hpp>
 
 #include <cmath>
-#include <memory>
 #include <set>
-#include <unordered_map>
-#include <unordered_set>
 #include <vector>
 
-#include <gort/base/random.h>
-#include <gort/hashmap/policies.h>
 #include <gort/tests/hashmap/samples.h>
-#include <gort/tests/support/seed.h>
 
 using namespace gort;
 using namespace gort_test;
-
-namespace {
-
-// The same in every process, so that a seed repeats a run.
-struct FixedHash {
-  template <class K>
-  std::uint64_t operator()(const K& key, std::uint32_t seed) const {
-    return mix64(static_cast<std::uint64_t>(Sample<K>::number(key)) ^ std::uint64_t{seed} << 32);
-  }
-};
-
-template <class K, class V>
-class RuleModel {
-  using M = Map<K, V, FixedHash>;
-
- public:
-  /// With `wipe` the map wipes eagerly, and walks are rare: no wipe happens within one.
-  RuleModel(std::uint64_t seed, long universe, bool wipe)
-      : random_(seed),
-        wipe_(wipe),
-        keys_(make_array<K>(static_cast<std::size_t>(universe))),
-        universe_(universe),
-        map_(make_map<K, V, FixedHash>()) {
-    for (long i = 0; i < universe; ++i) keys_.get()[i] = Sample<K>::make(i);
-    wipe_eagerly(map_.get(), wipe_);
-  }
-
-  void step() {
-    switch (random_.below(100)) {
-      default:
-        drift();
-        break;
-      case 0:
-      case 1:
-        if (!wipe_ || random_.below(100) == 0) begin_walk();
-        break;
-      case 2:
-        if (random_.below(400) == 0) clear();
-        break;
-      case 3:
-        if (random_.below(2000) == 0) empty_by_erasing();
-        break;
-      case 4:
-        // A map that has its largest array never doubles again.
-        if (random_.below(30) == 0) remake();
-        break;
-    }
-    for (std::size_t i = 0; i < walks_.size();) {
-      // Some walks run, some stand still through whole growths.
-      if (random_.below(8) >= walks_[i]->pace || advance(*walks_[i])) {
-        ++i;
-      } else {
-        std::swap(walks_[i], walks_.back());
-        walks_.pop_back();
-      }
-    }
-  }
-
-  void finish_walks() {
-    for (const auto& walk : walks_) {
-      while (advance(*walk)) {
-      }
-    }
-    walks_.clear();
-  }
-
-  void check_map() {
-    REQUIRE(hashmap::find_inconsistency(map_->header(), M::type()) == nullptr);
-    REQUIRE(map_->size() == model_.size());
-  }
-
-  long finished_walks() const { return finished_; }
-  long visits() const { return visits_; }
-
- private:
-  struct Entry {
-    long incarnation;
-    long value;
-  };
-  struct Walk {
-    typename M::iterator at;
-    std::unordered_set<long> visited;
-    std::unordered_set<long> present;  // since the beginning
-    std::uint64_t pace;
-  };
-
-  // The wanted size wanders, so that growth, stalled growth and shrinkage all happen.
-  void drift() {
-    if (random_.below(2000) == 0) wanted_ = random_.below(static_cast<std::uint64_t>(universe_));
-    const long i = static_cast<long>(random_.below(static_cast<std::uint64_t>(universe_)));
-    const bool insert = random_.below(100) < (model_.size() < wanted_ ? 75U : 30U);
-    insert ? set(i) : erase(i);
-  }
-
-  void set(long i) {
-    const long value = ++values_;
-    map_->insert_or_assign(keys_.get()[i], Sample<V>::make(value));
-    const auto [at, added] = model_.try_emplace(i, Entry{incarnations_, value});
-    if (added) ++incarnations_;
-    at->second.value = value;
-  }
-  void erase(long i) { REQUIRE(map_->erase(keys_.get()[i]) == (model_.erase(i) == 1)); }
-  void clear() {
-    map_->clear();
-    model_.clear();
-  }
-  void empty_by_erasing() {
-    while (!model_.empty()) erase(model_.begin()->first);
-  }
-
-  void remake() {
-    finish_walks();
-    map_ = make_map<K, V, FixedHash>();
-    wipe_eagerly(map_.get(), wipe_);
-    model_.clear();
-    wanted_ = random_.below(static_cast<std::uint64_t>(universe_));
-  }
-
-  void begin_walk() {
-    if (walks_.size() >= 4) return;
-    auto walk = std::make_unique<Walk>();
-    for (const auto& [key, entry] : model_) walk->present.insert(entry.incarnation);
-    walk->pace = 1 + random_.below(8);
-    walk->at = map_->begin();
-    if (take(*walk)) walks_.push_back(std::move(walk));
-  }
-
-  bool advance(Walk& walk) {
-    ++walk.at;
-    return take(walk);
-  }
-
-  // Checks what the walk stands on, or at its end, that nothing was left out.
-  bool take(Walk& walk) {
-    if (walk.at == std::default_sentinel) {
-      ++finished_;
-      for (const auto& [key, entry] : model_) {
-        if (walk.present.count(entry.incarnation) == 0) continue;
-        INFO("key " << key << " was there from beginning to end and not visited");
-        REQUIRE(walk.visited.count(entry.incarnation) == 1);
-      }
-      return false;
-    }
-    ++visits_;
-    const long key = Sample<K>::number(walk.at.key());
-    INFO("visited key " << key);
-    const auto found = model_.find(key);
-    REQUIRE(found != model_.end());
-    REQUIRE(Sample<V>::number(walk.at.value()) == found->second.value);
-    REQUIRE(walk.visited.insert(found->second.incarnation).second);
-    return true;
-  }
-
-  Random random_;
-  bool wipe_;
-  Root<K> keys_;
-  long universe_;
-  Root<M> map_;
-  std::unordered_map<long, Entry> model_;
-  std::vector<std::unique_ptr<Walk>> walks_;
-  std::uint64_t wanted_ = 0;
-  long incarnations_ = 0;
-  long values_ = 0;
-  long finished_ = 0;
-  long visits_ = 0;
-};
-
-template <class K, class V>
-void follow_the_rules(long steps, std::uint64_t collect_every, bool wipe = false) {
-  const std::uint64_t seed = test_seed();
-  INFO("GORT_TEST_SEED=" << seed);
-  const Runtime runtime({.gc_percent = -1,
-                         .conservative_stacks = false,
-                         .collect_every = collect_every,
-                         .poison = true});
-  Random map_random(seed + 1);
-  set_map_random({[](void* random) { return static_cast<Random*>(random)->next(); }, &map_random});
-  RuleModel<K, V> model(seed, 2000, wipe);
-  for (long i = 0; i < steps; ++i) {
-    model.step();
-    if (i % 4096 == 0) model.check_map();
-  }
-  model.finish_walks();
-  model.check_map();
-  CHECK(model.finished_walks() > steps / 20000);
-  CHECK(model.visits() > steps / (wipe ? 100 : 10));
-  set_map_random({});
-}
-
-}  // namespace
-
-TEST_CASE("rules of iteration: random steps, pointer-free buckets", "[hashmap][iteration]") {
-  follow_the_rules<long, long>(1000000, 97);
-}
-TEST_CASE("rules of iteration: random steps, buckets with references", "[hashmap][iteration]") {
-  follow_the_rules<String, Ref<Node>>(400000, 4001);
-}
-TEST_CASE("rules of iteration: random steps, eager wipe", "[hashmap][iteration][policy]") {
-  follow_the_rules<long, long>(500000, 97, true);
-  follow_the_rules<String, Ref<Node>>(200000, 4001, true);
-}
-TEST_CASE("rules of iteration: millions of steps", "[hashmap][iteration][.slow]") {
-  follow_the_rules<long, long>(20000000, 997);
-  follow_the_rules<String, Ref<Node>>(5000000, 9973);
-  follow_the_rules<Bytes136, Bytes136>(2000000, 9973);
-}
 
 TEST_CASE("an empty map has no first pair", "[hashmap][iteration]") {
   const Runtime runtime;
@@ -366,6 +149,55 @@ TEST_CASE("a loop within an old chain survives the end of the growth", "[hashmap
     }
     CHECK(seen.size() == 417);
   }
+}
+
+// Flags and lists of the map are then those of the second growth.
+TEMPLATE_TEST_CASE("a loop within the second growth since it began", "[hashmap][iteration]", long,
+                   Ref<Node>) {
+  const Runtime runtime({.gc_percent = -1, .conservative_stacks = false, .poison = true});
+  set_map_random({[](void*) -> std::uint64_t { return 0; }});  // loops begin at bucket 0
+  using PlaceMap = Map<long, TestType, PlaceHash>;
+  const Root<PlaceMap> map = make_map<long, TestType, PlaceHash>(26);
+  const auto set = [&map](long k, long i) { (*map)[k] = Sample<TestType>::make(i); };
+  const auto key = [](long bucket, long i) { return bucket + 4 * i; };
+  REQUIRE(map->header()->B == 2);
+
+  // Nine pairs in bucket 1, one in each of the others: four overflow buckets make the next insert
+  // grow to the same size.
+  for (const long bucket : {0, 1, 2, 3}) {
+    for (long i = 0; i < 9; ++i) set(key(bucket, i), i);
+    for (long i = 0; i < 8 && bucket != 1; ++i) map->erase(key(bucket, i));
+  }
+  auto at = map->begin();
+  REQUIRE(at.key() == key(0, 8));
+  set(key(0, 10), 0);
+  REQUIRE(map->header()->same_size_growth());
+  while (map->header()->growing()) map->erase(-1);
+
+  for (const long bucket : {0, 2, 3}) {
+    for (long i = 20; i < 28; ++i) set(key(bucket, i), i);
+    for (long i = 20; i < 28; ++i) map->erase(key(bucket, i));
+  }
+  set(key(3, 10), 0);
+  REQUIRE(map->header()->same_size_growth());
+  ++at;
+  REQUIRE(at.key() == key(1, 0));  // in the old chain of the second growth
+  SECTION("the growth ends") {
+    while (map->header()->growing()) map->erase(-1);
+    collect();
+    for (long i = 1; i < 9; ++i) {
+      ++at;
+      REQUIRE(at.key() == key(1, i));
+      CHECK(Sample<TestType>::number(at.value()) == i);
+    }
+  }
+  SECTION("the map is cleared") {
+    map->clear();
+    collect();
+    ++at;
+    CHECK(at == map->end());
+  }
+  set_map_random({});
 }
 
 TEST_CASE("several loops over one map do not disturb each other", "[hashmap][iteration]") {
