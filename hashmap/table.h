@@ -207,7 +207,12 @@ struct Table {
 
   /// What every write to a growing map does: moves the chain it is about to use, and one more.
   static void grow_work(Header& map, std::size_t bucket) {
-    evacuate(map, bucket & (map.old_bucket_count() - 1));
+    const std::size_t number = bucket & (map.old_bucket_count() - 1);
+    prefetch_move(map, number);
+    prefetch_move(map, map.nevacuate + 1);  // for the next write
+    char* const next = bucket_at(map.oldbuckets, map.nevacuate);
+    prefetch_keys(next, Tops::load(next).live());
+    evacuate(map, number);
     if (map.growing()) evacuate(map, map.nevacuate);
   }
 
@@ -418,11 +423,7 @@ struct Table {
     const bool same_size = map.same_size_growth();
     const std::size_t split = map.old_bucket_count();
     Destination to[2] = {{bucket_at(map.buckets, number), 0}, {nullptr, 0}};
-    prefetch_to_fill(to[0].bucket);
-    if (!same_size) {
-      to[1] = {bucket_at(map.buckets, number + split), 0};
-      prefetch_to_fill(to[1].bucket);
-    }
+    if (!same_size) to[1] = {bucket_at(map.buckets, number + split), 0};
     for (char* bucket = old; bucket != nullptr; bucket = overflow(bucket)) {
       const Tops tops = Tops::load(bucket);
       if (GORT_UNLIKELY(tops.has_evacuated_cells())) go_fatal("bad map state");
@@ -440,7 +441,18 @@ struct Table {
   }
   static_assert((kEvacuatedEmpty ^ kEvacuatedY) == (kEvacuatedEmpty ^ kEvacuatedX) + 1);
 
-  static void prefetch_to_fill(const char* bucket) {
+  /// Fetches what the evacuation of a chain reads and writes. Before it is known whether the chain
+  /// is evacuated: of random chains nobody can predict that, and to wait for the answer would be
+  /// another miss one after the other. Even then the key's new chain is wanted.
+  GORT_ALWAYS_INLINE static void prefetch_move(const Header& map, std::size_t number) {
+    __builtin_prefetch(bucket_at(map.oldbuckets, number));
+    prefetch_rest(bucket_at(map.oldbuckets, number));
+    prefetch_to_fill(bucket_at(map.buckets, number));
+    if (!map.same_size_growth()) {
+      prefetch_to_fill(bucket_at(map.buckets, number + map.old_bucket_count()));
+    }
+  }
+  GORT_ALWAYS_INLINE static void prefetch_to_fill(const char* bucket) {
     constexpr std::size_t kMost = 192;
     for (std::size_t at = 0; at < kS.bucket_size && at <= kMost; at += kCacheLine) {
       __builtin_prefetch(bucket + at, 1);

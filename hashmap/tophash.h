@@ -54,7 +54,7 @@ class CellMask {
   constexpr explicit operator bool() const { return mask_ != 0; }
   /// The lowest cell; the set must not be empty.
   constexpr std::size_t first() const {
-    return static_cast<std::size_t>(std::countr_zero(mask_)) >> 3;
+    return static_cast<unsigned>(std::countr_zero(mask_)) >> 3;
   }
   constexpr void drop_first() { mask_ &= mask_ - 1; }
   constexpr std::size_t count() const { return static_cast<std::size_t>(std::popcount(mask_)); }
