@@ -12,7 +12,9 @@
 //     float, double          as their bits; +0 and -0 hash alike; a NaN gets a fresh random hash
 //     each
 //                            time, as in Go, so that many NaNs do not pile up in one chain
-//     String, string_view    XXH3 with a 64-bit seed
+//     String, string_view    up to 16 bytes: as two words, the product of which is folded, and the
+//                            result again with the length (wyhash does it so); longer ones by XXH3
+//                            with a 64-bit seed
 //     GORT_PLAIN_KEY structs their bytes by XXH3
 //     empty classes          a constant
 //     array, pair            their parts, each seeded with the hash so far
@@ -28,6 +30,7 @@
 #include <bit>
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 #include <string_view>
 #include <type_traits>
 #include <utility>
@@ -86,8 +89,28 @@ template <class T>
 std::uint64_t hash_key(const Ref<T>& key, std::uint64_t seed) {
   return hash_word(reinterpret_cast<std::uintptr_t>(key.get()), seed);
 }
+/// Up to 16 bytes as two words that may overlap, so that nothing is called and little is branched.
+inline std::uint64_t hash_short(const char* bytes, std::size_t size, std::uint64_t seed) {
+  std::uint64_t low = 0;
+  std::uint64_t high = 0;
+  if (size >= 8) {
+    std::memcpy(&low, bytes, 8);
+    std::memcpy(&high, bytes + size - 8, 8);
+  } else if (size >= 4) {
+    std::memcpy(&low, bytes, 4);
+    std::memcpy(&high, bytes + size - 4, 4);
+  } else if (size > 0) {
+    std::memcpy(&low, bytes, 1);
+    std::memcpy(&high, bytes + size - 1, 1);
+    high = high << 8 | static_cast<unsigned char>(bytes[size / 2]);
+  }
+  const std::uint64_t folded = fold_multiply(low ^ seed, high ^ std::rotl(seed, 32));
+  return fold_multiply(folded ^ size, 0x9e3779b97f4a7c15U);
+}
 inline std::uint64_t hash_key(std::string_view key, std::uint64_t seed) {
-  return hash_bytes(key.data(), key.size(), seed ^ hash_secret.first);
+  seed ^= hash_secret.first;
+  if (GORT_LIKELY(key.size() <= 16)) return hash_short(key.data(), key.size(), seed);
+  return hash_bytes(key.data(), key.size(), seed);
 }
 inline std::uint64_t hash_key(const String& key, std::uint64_t seed) {
   return hash_key(key.view(), seed);

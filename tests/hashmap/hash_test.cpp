@@ -8,6 +8,7 @@
 #include <catch2/catch.hpp>
 
 #include <algorithm>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -108,18 +109,59 @@ TEST_CASE("strings spread", "[hashmap][hash]") {
   });
 }
 
-TEST_CASE("a hostile key set is hostile to one map only", "[hashmap][hash]") {
-  const Runtime runtime;
-  // 60 keys of one bucket, found by somebody who can ask for the hashes of the map that he attacks.
+TEST_CASE("strings of every length spread", "[hashmap][hash]") {
+  const Runtime runtime({.gc_percent = -1});
+  // Numbers in `width` digits, before and behind bytes that are all the same.
+  for (std::size_t width = 4; width <= 20; ++width) {
+    for (const bool before : {false, true}) {
+      INFO("width " << width << (before ? ", before" : ", behind"));
+      check_spread([width, before](std::uint64_t i) {
+        thread_local std::string text;
+        text.assign(width, 'x');
+        for (std::size_t at = 0; at < 4; ++at, i /= 10) {
+          text[before ? 3 - at : width - 1 - at] = static_cast<char>('0' + i % 10);
+        }
+        return String::from_static(text);
+      });
+    }
+  }
+}
+
+TEST_CASE("the length of a string counts", "[hashmap][hash]") {
+  std::set<std::uint64_t> hashes;
+  const std::string zeros(40, '\0');
+  for (std::size_t n = 0; n <= zeros.size(); ++n) {
+    hashes.insert(hashmap::hash_key(std::string_view(zeros).substr(0, n), 1));
+  }
+  CHECK(hashes.size() == zeros.size() + 1);
+}
+
+TEST_CASE("every byte of a string counts", "[hashmap][hash]") {
+  for (std::size_t size = 1; size <= 40; ++size) {
+    std::string text(size, 'a');
+    const std::uint64_t hash = hashmap::hash_key(std::string_view(text), 1);
+    for (char& byte : text) {
+      byte = 'b';
+      CHECK(hashmap::hash_key(std::string_view(text), 1) != hash);
+      byte = 'a';
+    }
+  }
+}
+
+// 60 keys of one bucket, found by somebody who can ask for the hashes of the map that he attacks.
+TEMPLATE_TEST_CASE("a hostile key set is hostile to one map only", "[hashmap][hash]", long,
+                   String) {
+  const Runtime runtime({.gc_percent = -1});
   constexpr std::uint32_t kAttacked = 12345;
-  std::vector<long> keys;
-  for (long k = 0; keys.size() < 60; ++k) {
-    if ((DefaultHash<long>{}(k, kAttacked) & 1023) == 7) keys.push_back(k);
+  const Root<TestType> keys = make_array<TestType>(60);
+  for (long candidate = 0, found = 0; found < 60; ++candidate) {
+    const TestType key = Sample<TestType>::make(candidate);
+    if ((DefaultHash<TestType>{}(key, kAttacked) & 1023) == 7) keys.get()[found++] = key;
   }
   const auto longest_chain = [&keys](std::uint32_t seed) {
-    const Root<Map<long, long>> map = make_map<long, long>(6000);  // 1024 buckets
+    const Root<Map<TestType, long>> map = make_map<TestType, long>(6000);  // 1024 buckets
     map->header()->hash0 = seed;
-    for (const long k : keys) (*map)[k] = 1;
+    for (long i = 0; i < 60; ++i) (*map)[keys.get()[i]] = 1;
     return inspect(*map).longest_chain;
   };
   CHECK(longest_chain(kAttacked) == 8);
