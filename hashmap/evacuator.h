@@ -13,17 +13,18 @@
 //                +---- growth is over ----+--- else one step, of at most the budget ---> due
 //
 // The thread looks at each due client once a millisecond and does a step where the map has not been
-// written to since the look before. It never waits for a map's lock, it only tries: a writer waits
-// for one step at most, and readers that hold the lock without a gap hold the thread off. With no
-// client due it sleeps on a futex word.
+// written to since the look before. For a map's lock it waits as a writer does, but only for a
+// moment: a writer waits for one step at most, and readers for that moment and a step. Only a
+// reader that holds the lock for longer (range()) holds the thread off. With no client due it
+// sleeps on a futex word.
 //
 // The thread is made when a client is first due. It is attached and stops at polls, a few chains
 // apart. It keeps no map alive: a client belongs to its map and takes itself off before it goes.
 //
 // Locks. `lock_` guards the list and is held over a step, so remove() returns when no step is under
 // way, and so does the handler before a fork: the child has whole maps and no lock that nobody will
-// release. The thread takes a map's lock inside lock_ by trying alone, so others may take lock_
-// while they hold a map's.
+// release. The thread takes a map's lock inside lock_ with a limit to its waiting, so others may
+// take lock_ while they hold a map's.
 //
 // A child of fork has no such thread, and no client of it is due: the next write to a growing map
 // starts anew. gort::shutdown() ends the thread.
@@ -62,7 +63,7 @@ class Evacuator {
    protected:
     ~Client() = default;
     /// One step, on the evacuator's thread; true if it has moved something. Must not throw, nor
-    /// wait for a lock.
+    /// wait for a lock without a limit.
     virtual bool step() = 0;
     /// For step(), with the map's lock held: the growth is over, or cannot go on now.
     void not_due() { due_.store_relaxed(false); }

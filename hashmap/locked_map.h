@@ -2,9 +2,10 @@
 
 // Two simple ways to share a map, beside SyncMap.
 //
-//     LockedMap     a map and a readers-writer lock: every operation takes it. Fair to all
-//                   mixtures; readers on many cores share the lock's cache line. On request a
-//                   background thread finishes its growths when writes have stopped
+//     LockedMap     a map and a readers-writer lock: every operation takes it. A writer that waits
+//                   goes before readers that come later; readers on many cores share the lock's
+//                   cache line. On request a background thread finishes its growths when writes
+//                   have stopped
 //     SnapshotMap   readers look at a complete map that never changes; a writer copies it, changes
 //                   the copy and swaps it in. Reading costs one load more than a plain map, a
 //                   write costs the whole map; rebuilding, clearing and replacing it are one swap
@@ -17,7 +18,7 @@
 #include <mutex>
 #include <new>
 #include <optional>
-#include <shared_mutex>
+#include <stdexcept>
 
 #include <gort/base/clock.h>
 #include <gort/gc/world.h>
@@ -52,13 +53,13 @@ class LockedMap {
   }
 
   std::optional<V> load(const K& key) const {
-    const std::shared_lock guard(lock_);
+    const hashmap::SharedGuard guard(lock_);
     const V* const value = map_.get().find(key);
     return value == nullptr ? std::nullopt : std::optional<V>(*value);
   }
   bool contains(const K& key) const { return load(key).has_value(); }
   std::size_t size() const {
-    const std::shared_lock guard(lock_);
+    const hashmap::SharedGuard guard(lock_);
     return map_.get().size();
   }
   /// True if the key is new.
@@ -83,18 +84,19 @@ class LockedMap {
   }
   /// True while a growth is under way.
   bool growing() const {
-    const std::shared_lock guard(lock_);
+    const hashmap::SharedGuard guard(lock_);
     return map_.get().header()->growing();
   }
   /// How the map stands; writers are kept out meanwhile.
   MapStats stats() const {
-    const std::shared_lock guard(lock_);
+    const hashmap::SharedGuard guard(lock_);
     return inspect(map_.get());
   }
-  /// Calls `f(key, value)` for the pairs, until it returns false, with writers kept out.
+  /// Calls `f(key, value)` for the pairs, until it returns false, with writers kept out. `f` may
+  /// read the map; a write throws std::logic_error.
   template <class F>
   void range(F&& f) const {
-    const std::shared_lock guard(lock_);
+    const hashmap::SharedGuard guard(lock_);
     for (const auto& [key, value] : map_.get()) {
       if (!f(key, value)) return;
     }
@@ -108,7 +110,11 @@ class LockedMap {
     explicit Growth(LockedMap& map) : owner(map) {}
 
     bool step() override {
-      if (!try_lock()) return false;
+      // Long enough for readers to end that hold the lock for a lookup. Not without a limit:
+      // writers may wait for the evacuator while they hold the lock, and other maps wait for their
+      // turn.
+      constexpr std::int64_t kWaitNs = 200'000;
+      if (!owner.lock_.try_lock_for(kWaitNs)) return false;
       const std::lock_guard guard(owner.lock_, std::adopt_lock);
       const M map = owner.map_.get();
       if (!map.header()->growing()) {
@@ -125,15 +131,6 @@ class LockedMap {
         this->not_due();  // the map is as it was; the next write asks again
         return false;
       }
-    }
-
-    // Between two readers there may be no more than an instant.
-    bool try_lock() {
-      constexpr int kTries = 64;
-      for (int i = 0; i < kTries; ++i) {
-        if (owner.lock_.try_lock()) return true;
-      }
-      return false;
     }
 
     bool move(const M& map) {
@@ -162,7 +159,7 @@ class LockedMap {
   // The lock, for a write: on the way out the evacuator is told of a growth under way.
   class Writing {
    public:
-    explicit Writing(LockedMap& map) : map_(map), guard_(map.lock_) {}
+    explicit Writing(LockedMap& map) : map_(map), guard_(map.not_within_read()) {}
     ~Writing() {
       Growth& growth = map_.growth_;
       if (GORT_LIKELY(!growth.wanted)) return;
@@ -178,6 +175,13 @@ class LockedMap {
     LockedMap& map_;
     const std::lock_guard<hashmap::WaitingSharedLock> guard_;
   };
+
+  hashmap::WaitingSharedLock& not_within_read() {
+    if (GORT_UNLIKELY(hashmap::SharedGuard::held(lock_))) {
+      throw std::logic_error("gort::LockedMap: a write within range()");
+    }
+    return lock_;
+  }
 
   Root<M> map_;
   mutable hashmap::WaitingSharedLock lock_;

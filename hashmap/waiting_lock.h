@@ -5,8 +5,11 @@
 // A thread that waits for such a lock must not hold up a collection: the holder may be stopped in
 // an allocation, waiting for that very collection. So the wait is a blocking region.
 
+#include <cstdint>
+#include <ctime>
 #include <mutex>
-#include <shared_mutex>
+
+#include <pthread.h>
 
 #include <gort/base/config.h>
 #include <gort/gc/world.h>
@@ -37,25 +40,97 @@ class WaitingLock {
   std::mutex mutex_;
 };
 
-/// A std::shared_mutex for threads that use the heap. For std::lock_guard and std::shared_lock.
+/// A readers-writer lock for threads that use the heap, which prefers writers as Go's RWMutex does:
+/// while one waits, new readers wait too, so readers that come without a gap do not keep it out for
+/// ever. A thread that holds the lock shared must therefore not take it again: SharedGuard sees to
+/// that. For std::lock_guard.
 class WaitingSharedLock {
  public:
+  WaitingSharedLock() {
+    pthread_rwlockattr_t kind;
+    ::pthread_rwlockattr_init(&kind);
+    ::pthread_rwlockattr_setkind_np(&kind, PTHREAD_RWLOCK_PREFER_WRITER_NONRECURSIVE_NP);
+    ::pthread_rwlock_init(&lock_, &kind);
+    ::pthread_rwlockattr_destroy(&kind);
+  }
+  ~WaitingSharedLock() { ::pthread_rwlock_destroy(&lock_); }
+  WaitingSharedLock(const WaitingSharedLock&) = delete;
+  WaitingSharedLock& operator=(const WaitingSharedLock&) = delete;
+
   void lock() {
-    if (GORT_UNLIKELY(!mutex_.try_lock())) {
-      acquire_blocking([this] { mutex_.lock(); });
+    if (GORT_UNLIKELY(!try_lock())) {
+      acquire_blocking([this] { ::pthread_rwlock_wrlock(&lock_); });
     }
   }
-  bool try_lock() { return mutex_.try_lock(); }
-  void unlock() { mutex_.unlock(); }
+  bool try_lock() { return ::pthread_rwlock_trywrlock(&lock_) == 0; }
+  /// Waits for `ns` at most, as a writer does: no reader comes in meanwhile.
+  bool try_lock_for(std::int64_t ns) {
+    if (try_lock()) return true;
+    bool locked = false;
+    acquire_blocking([this, ns, &locked] { locked = wait_to_lock(ns); });
+    return locked;
+  }
+  void unlock() { ::pthread_rwlock_unlock(&lock_); }
   void lock_shared() {
-    if (GORT_UNLIKELY(!mutex_.try_lock_shared())) {
-      acquire_blocking([this] { mutex_.lock_shared(); });
+    if (GORT_UNLIKELY(::pthread_rwlock_tryrdlock(&lock_) != 0)) {
+      acquire_blocking([this] { ::pthread_rwlock_rdlock(&lock_); });
     }
   }
-  void unlock_shared() { mutex_.unlock_shared(); }
+  void unlock_shared() { ::pthread_rwlock_unlock(&lock_); }
 
  private:
-  std::shared_mutex mutex_;
+  bool wait_to_lock(std::int64_t ns) {
+#ifdef __SANITIZE_THREAD__
+    constexpr clockid_t kClock = CLOCK_REALTIME;  // the sanitizer does not know the other function
+#else
+    constexpr clockid_t kClock = CLOCK_MONOTONIC;
+#endif
+    constexpr std::int64_t kSecond = 1'000'000'000;
+    timespec end{};
+    ::clock_gettime(kClock, &end);
+    const std::int64_t at = end.tv_nsec + ns;
+    end.tv_sec += at / kSecond;
+    end.tv_nsec = at % kSecond;
+#ifdef __SANITIZE_THREAD__
+    return ::pthread_rwlock_timedwrlock(&lock_, &end) == 0;
+#else
+    return ::pthread_rwlock_clockwrlock(&lock_, kClock, &end) == 0;
+#endif
+  }
+
+  pthread_rwlock_t lock_;
+};
+
+/// Holds a WaitingSharedLock shared, for a scope. Within the scope of another one for the same lock
+/// on the same thread it does nothing: whoever is called back under the lock may read again.
+class SharedGuard {
+ public:
+  explicit SharedGuard(WaitingSharedLock& lock)
+      : lock_(&lock), outer_(innermost), nested_(held(lock)) {
+    if (!nested_) lock.lock_shared();
+    innermost = this;
+  }
+  ~SharedGuard() {
+    innermost = outer_;
+    if (!nested_) lock_->unlock_shared();
+  }
+  SharedGuard(const SharedGuard&) = delete;
+  SharedGuard& operator=(const SharedGuard&) = delete;
+
+  /// Whether the calling thread is in the scope of a guard for this lock.
+  static bool held(const WaitingSharedLock& lock) {
+    for (const SharedGuard* guard = innermost; guard != nullptr; guard = guard->outer_) {
+      if (guard->lock_ == &lock) return true;
+    }
+    return false;
+  }
+
+ private:
+  static inline thread_local constinit const SharedGuard* innermost = nullptr;
+
+  WaitingSharedLock* const lock_;
+  const SharedGuard* const outer_;
+  const bool nested_;
 };
 
 }  // namespace gort::hashmap

@@ -248,6 +248,73 @@ TEST_CASE("LockedMap: a thread that waits for the lock does not hold up a collec
   CHECK(map.load(1) == 80);
 }
 
+TEST_CASE("LockedMap: readers without a gap do not keep a writer out", "[hashmap][concurrent]") {
+  const Runtime runtime(kThreaded);
+  LockedMap<long, long> map;
+  map.store(1, 1);
+  std::atomic<bool> written{false};
+  std::atomic<bool> gave_up{false};
+  std::atomic<long> arrived{0};
+  on_threads(3, [&](int t) {
+    if (t == 0) {
+      while (arrived < 10) safepoint();
+      map.store(2, 2);
+      written = true;
+      return;
+    }
+    // Each holds the lock until the other has come, and then a little longer.
+    for (int round = 0; round < 100000 && !written; ++round) {
+      ++arrived;
+      map.range([&](long, long) {
+        const long seen = arrived;
+        for (int i = 0; i < 100 || (arrived == seen && i < 10000); ++i) {
+          std::this_thread::yield();
+          safepoint();
+        }
+        return false;
+      });
+    }
+    if (!written) gave_up = true;
+  });
+  CHECK_FALSE(gave_up);
+}
+
+TEST_CASE("LockedMap: within range() the map may be read, also while a writer waits",
+          "[hashmap][concurrent]") {
+  const Runtime runtime(kThreaded);
+  LockedMap<long, long> map;
+  LockedMap<long, long> other;
+  map.store(1, 10);
+  std::atomic<bool> writing{false};
+  on_threads(2, [&](int t) {
+    if (t == 0) {
+      while (!writing) safepoint();
+      map.store(2, 20);
+      return;
+    }
+    map.range([&](long, long) {
+      writing = true;
+      for (int i = 0; i < 1000; ++i) {
+        if (map.load(1) != 10 || map.size() != 1) return false;
+        other.store(i, i);
+        std::this_thread::yield();
+      }
+      return true;
+    });
+  });
+  CHECK(other.size() == 1000);
+  CHECK(map.load(2) == 20);
+}
+
+TEST_CASE("LockedMap: a write within range() is refused", "[hashmap][concurrent]") {
+  const Runtime runtime;
+  LockedMap<long, long> map;
+  map.store(1, 10);
+  const auto write = [&map](long key, long) { return map.erase(key); };
+  CHECK_THROWS_AS(map.range(write), std::logic_error);
+  CHECK(map.erase(1));
+}
+
 TEST_CASE("SnapshotMap: a snapshot does not change", "[hashmap][concurrent]") {
   const Runtime runtime;
   SnapshotMap<long, long> map;

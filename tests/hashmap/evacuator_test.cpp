@@ -126,6 +126,39 @@ TEST_CASE("a background step keeps to its budget", "[hashmap][policy][evacuator]
   }
 }
 
+// Two readers, of whom one always holds the lock: each until the other has come, and a little
+// longer.
+TEST_CASE("readers without a gap do not hold off the evacuator", "[hashmap][policy][evacuator]") {
+  const Runtime runtime;
+  Locked map;
+  fill(map, kGrows);
+  std::atomic<bool> over{false};
+  std::atomic<long> arrived{0};
+  const auto read = [&] {
+    while (!over) {
+      ++arrived;
+      map.range([&](long, long) {
+        const long seen = arrived;
+        for (int i = 0; i < 10 || (arrived == seen && i < 100); ++i) std::this_thread::yield();
+        if (!map.growing()) over = true;
+        return false;
+      });
+      safepoint();
+    }
+  };
+  std::thread other([&read] {
+    const AttachThread attach;
+    read();
+  });
+  map.evacuate_in_background();
+  read();
+  {
+    const Blocking blocking;
+    other.join();
+  }
+  check_whole(map, kGrows);
+}
+
 TEST_CASE("LockedMap: evacuate does as much as it is asked for", "[hashmap][policy][evacuator]") {
   const Runtime runtime;
   Locked map;
