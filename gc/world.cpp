@@ -253,12 +253,15 @@ void World::wait_while_stopping(Thread& self) {
   }
 }
 
+// Whoever holds the lock may be stopping the world and wait for this very thread to park: so it is
+// not waited for, and who cannot count takes it that no processor is idle.
 std::size_t World::running_threads() {
-  LockGuard guard(lock_);
+  if (!lock_.try_acquire()) return os::processors();
   std::size_t running = 0;
   for_each_thread([&running](const Thread& t) {
     if (!t.of_runtime && t.state.load_relaxed() == Thread::running) ++running;
   });
+  lock_.release();
   return running;
 }
 
