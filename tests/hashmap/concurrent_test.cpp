@@ -263,11 +263,11 @@ TEST_CASE("LockedMap: readers without a gap do not keep a writer out", "[hashmap
       return;
     }
     // Each holds the lock until the other has come, and then a little longer.
-    for (int round = 0; round < 100000 && !written; ++round) {
-      ++arrived;
+    for (int round = 0; round < 20000 && !written; ++round) {
+      const long mine = ++arrived;
       map.range([&](long, long) {
-        const long seen = arrived;
-        for (int i = 0; i < 100 || (arrived == seen && i < 10000); ++i) {
+        for (int i = 0, after = 0; i < 10000 && after < 100; ++i) {
+          after += arrived != mine;
           std::this_thread::yield();
           safepoint();
         }

@@ -136,10 +136,12 @@ TEST_CASE("readers without a gap do not hold off the evacuator", "[hashmap][poli
   std::atomic<long> arrived{0};
   const auto read = [&] {
     while (!over) {
-      ++arrived;
+      const long mine = ++arrived;
       map.range([&](long, long) {
-        const long seen = arrived;
-        for (int i = 0; i < 10 || (arrived == seen && i < 100); ++i) std::this_thread::yield();
+        for (int i = 0, after = 0; i < 100 && after < 10; ++i) {
+          after += arrived != mine;
+          std::this_thread::yield();
+        }
         if (!map.growing()) over = true;
         return false;
       });
