@@ -133,10 +133,7 @@ TEST_CASE("what is allocated during marking outlives it, small, tiny and large",
     make<Node>();  // leaves a run that is black from the first stop on
     heap.collect();
   });
-  gc::Thread& self = gc::world.attach();
-  gc::world.enter_blocking(self);
-  other.join();
-  gc::world.leave_blocking(self);
+  gort_test::join(other);
   CHECK(kept->value == 5);
   CHECK(others[3].get()[99'999] == 'x');
   CHECK(others[0].get()[0] == 'x');

@@ -397,10 +397,9 @@ TEST_CASE("the thread for cleanups runs them", "[gc][cleanup]") {
   std::atomic<std::thread::id> where{};
   add_cleanup(make<Node>(), [&where] { where = std::this_thread::get_id(); });
   heap.collect();
-  gc::Thread& self = gc::world.attach();
-  gc::world.enter_blocking(self);
-  while (where.load() == std::thread::id()) std::this_thread::yield();
-  gc::world.leave_blocking(self);
+  gort_test::while_blocking([&where] {
+    while (where.load() == std::thread::id()) std::this_thread::yield();
+  });
   CHECK(where.load() != std::this_thread::get_id());
   CHECK(gc::world.thread_count() == 1);  // it does not count
 }
@@ -488,11 +487,7 @@ TEST_CASE("run_cleanups inside a cleanup does nothing", "[gc][cleanup]") {
 
 TEST_CASE("threads that die holding the last reference, stopped anywhere", "[gc][cleanup]") {
   Counted::born = Counted::dead = 0;
-  gc::CollectorOptions options;
-  options.stop_signal = SIGURG;
-  options.verify = true;
-  options.poison = true;
-  gc::collector.start(options);
+  gc::collector.start(gort_test::with_signals());
   auto work = [] {
     gc::world.attach();
     Counted* mine = nullptr;

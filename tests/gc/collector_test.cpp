@@ -1,7 +1,10 @@
 #include <catch2/catch.hpp>
 
+#include <algorithm>
 #include <cstring>
 #include <stdexcept>
+#include <thread>
+#include <vector>
 
 #include <gort/base/counters.h>
 #include <gort/base/metadata.h>
@@ -173,6 +176,30 @@ TEST_CASE("GOGC decides how far the heap grows", "[gc][pacing]") {
   CHECK(at_100 >= 7);  // 48 MB at a goal of 4 MiB, a cycle may pass it by 1.4 MiB
   CHECK(cycles_at(400) * 2 < at_100);
   CHECK(cycles_at(-1) == 0);
+}
+
+TEST_CASE("the minimum heap follows the number of threads that allocate", "[gc][pacing]") {
+  ExactHeap heap;
+  make<Node>();
+  heap.collect();
+  CHECK(gc::collector.goal() == gc::kMinimumHeap);
+  make<Node>();
+  std::thread other([] {
+    make<Node>();
+    ExactHeap::collect();  // both have allocated since the last one
+    gc::world.detach();
+  });
+  gort_test::join(other);
+  const std::size_t two = std::min<std::size_t>(os::processors(), 2) * gc::kMinimumHeap;
+  CHECK(gc::collector.goal() == two);
+  // A thread that had no processor for a while is not forgotten at once.
+  int cycles = 0;
+  for (; cycles < 100 && gc::collector.goal() == two; ++cycles) {
+    make<Node>();
+    heap.collect();
+  }
+  CHECK(gc::collector.goal() == gc::kMinimumHeap);
+  CHECK((cycles > 10 || two == gc::kMinimumHeap));
 }
 
 TEST_CASE("a memory limit starts cycles that GOGC would not", "[gc][pacing]") {

@@ -154,10 +154,7 @@ std::uint64_t cycles_under_pressure(std::int64_t capacity, int threads, bool own
       }
     });
   }
-  gc::Thread& self = gc::world.attach();
-  gc::world.enter_blocking(self);
-  for (std::thread& worker : workers) worker.join();
-  gc::world.leave_blocking(self);
+  gort_test::join(workers);
   return counters.cycles.load_relaxed() - cycles_before;
 }
 

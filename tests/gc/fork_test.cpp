@@ -253,10 +253,7 @@ TEST_CASE("threads that stop at polls alone are parked over a fork", "[gc][fork]
             }) == 0);
   }
   stop = true;
-  gc::Thread& self = gc::world.attach();
-  gc::world.enter_blocking(self);  // or a collection that the other asks for would wait for us
-  a.join();
-  gc::world.leave_blocking(self);
+  gort_test::join(a);  // a collection that it asks for must not wait for us
 }
 
 #endif

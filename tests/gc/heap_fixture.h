@@ -4,6 +4,8 @@
 
 #include <csignal>
 #include <cstdint>
+#include <thread>
+#include <vector>
 
 #include <gort/alloc/heap.h>
 #include <gort/gc/allocate.h>
@@ -22,6 +24,15 @@ inline gort::gc::CollectorOptions with_signals() {
   return options;
 }
 
+/// Such a heap for a scope.
+struct SignalHeap {
+  explicit SignalHeap(const gort::gc::CollectorOptions& options = with_signals()) {
+    gort::gc::collector.start(options);
+  }
+  ~SignalHeap() { gort::gc::collector.shutdown(); }
+  static void collect() { gort::gc::collector.collect(gort::gc::CycleReason::forced, true); }
+};
+
 /// Objects that were allocated and not freed since the process began, of heaps that are gone.
 inline std::uint64_t unfreed_objects() {
   using namespace gort::alloc;
@@ -31,6 +42,24 @@ inline std::uint64_t unfreed_objects() {
     n += heap.allocated_objects(span_class) - heap.freed_objects(span_class);
   }
   return n;
+}
+
+/// f(), in which the calling thread touches no reference: no collection waits for it.
+template <class F>
+void while_blocking(F&& f) {
+  gort::gc::Thread& self = gort::gc::world.attach();
+  gort::gc::world.enter_blocking(self);
+  f();
+  gort::gc::world.leave_blocking(self);
+}
+
+inline void join(std::vector<std::thread>& threads) {
+  while_blocking([&threads] {
+    for (std::thread& thread : threads) thread.join();
+  });
+}
+inline void join(std::thread& thread) {
+  while_blocking([&thread] { thread.join(); });
 }
 
 /// A heap whose only roots are Root<T>: what a test does not root is garbage, exactly.

@@ -109,9 +109,7 @@ TEST_CASE("processors that nobody uses mark, as long as nobody uses them", "[gc]
   for (int i = 0; i < 3; ++i) heap.collect();
   CHECK(by_workers() == before);
   done = true;
-  gc::world.enter_blocking(*gc::World::current());
-  for (std::thread& thread : threads) thread.join();
-  gc::world.leave_blocking(*gc::World::current());
+  gort_test::join(threads);
 }
 
 TEST_CASE("with one marker there are no workers", "[gc][workers]") {
@@ -155,9 +153,7 @@ TEST_CASE("workers mark beside threads that change the graph", "[gc][workers]") 
     gc::collector.collect(gc::CycleReason::forced, true);
   }
   done = true;
-  gc::world.enter_blocking(*gc::World::current());
-  for (std::thread& thread : threads) thread.join();
-  gc::world.leave_blocking(*gc::World::current());
+  gort_test::join(threads);
   CHECK(count_nodes(tree.get()) == kNodes);
   tree = nullptr;
   gc::collector.shutdown();

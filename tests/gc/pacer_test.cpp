@@ -258,6 +258,19 @@ TEST_CASE("gc_percent scales the heap and the number of cycles, not the overshoo
   }
 }
 
+TEST_CASE("each thread that allocates has a minimum heap of its own", "[gc][pacer]") {
+  for (const std::size_t threads : {1, 2, 3, 16}) {
+    CHECK(heap_goal({.threads = threads}) == threads * kMinimumHeap);
+    CHECK(heap_goal({.gc_percent = 50, .threads = threads}) == threads * kMinimumHeap / 2);
+    CHECK(heap_goal({.gc_percent = -1, .threads = threads}) == kNoLimit);
+  }
+  CHECK(heap_goal({.threads = 0}) == kMinimumHeap);
+  // It is a minimum: not added to what a larger heap grows by, and no way past the limit.
+  CHECK(heap_goal({.marked = 20_MiB, .threads = 4}) == 40_MiB);
+  CHECK(heap_goal({.marked = 3_MiB, .roots = 1_MiB, .threads = 4}) == 16_MiB);
+  CHECK(heap_goal({.threads = 4, .memory_limit = 10_MiB, .metadata = 1_MiB}) == 8_MiB);
+}
+
 TEST_CASE("the extremes of the pacer's functions", "[gc][pacer]") {
   CHECK(heap_goal({.marked = 1_GiB, .gc_percent = -1}) == kNoLimit);
   CHECK(heap_goal({.marked = kNoLimit / 2, .gc_percent = 1'000'000'000}) == kNoLimit);

@@ -17,6 +17,7 @@ using gort_test::at_drained;
 using gort_test::at_marking_started;
 using gort_test::ExactHeap;
 using gort_test::Node;
+using gort_test::SignalHeap;
 using gort_test::with_phases;
 
 namespace {
@@ -149,17 +150,6 @@ class Fiber {
 };
 
 void collect() { gc::collector.collect(gc::CycleReason::forced, true); }
-
-struct SignalHeap {
-  SignalHeap() {
-    gc::CollectorOptions options;
-    options.stop_signal = SIGURG;
-    options.verify = true;
-    options.poison = true;
-    gc::collector.start(options);
-  }
-  ~SignalHeap() { gc::collector.shutdown(); }
-};
 
 // Holds an object on its stack alone, over suspensions.
 GORT_NOINLINE void hold_one(Fiber& fiber) {

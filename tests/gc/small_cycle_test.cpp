@@ -16,6 +16,7 @@
 
 using namespace gort;
 using gort_test::ExactHeap;
+using gort_test::join;
 using gort_test::Node;
 
 namespace {
@@ -59,13 +60,6 @@ void make_garbage(std::size_t cycles) {
   for (std::size_t bytes = 0; bytes < cycles * kMinimum; bytes += sizeof(Node)) make<Node>();
 }
 
-void join(std::thread& thread) {
-  gc::Thread& self = *gc::World::current();
-  gc::world.enter_blocking(self);
-  thread.join();
-  gc::world.leave_blocking(self);
-}
-
 }  // namespace
 
 TEST_CASE("a heap of few objects is collected in one stop", "[gc][small_cycle]") {
@@ -97,6 +91,9 @@ TEST_CASE("what takes too long for one stop is marked beside the program", "[gc]
   CHECK(counters.given_up_cycles.load_relaxed() == given_up + 1);
   CHECK(gc::collector.last_cycle().stops >= 2);
   CHECK(length_of(root) == static_cast<long>(kMinimum / sizeof(Node)));
+  // Then it is known.
+  while (gc::collector.last_cycle().number == cycles + 1) make<Node>();
+  CHECK(counters.given_up_cycles.load_relaxed() == given_up + 1);
   // And what it had marked in vain is no longer marked: all of it dies at the next cycle.
   root = nullptr;
   heap.collect();
@@ -119,7 +116,7 @@ TEST_CASE("destructors and weak references see small cycles", "[gc][small_cycle]
 // Small cells: the fewer slow paths, the likelier a thread is stopped by a signal, in the middle of
 // an allocation. A cell that is given away twice loses its number.
 TEST_CASE("threads stopped by a small cycle lose nothing", "[gc][small_cycle]") {
-  gc::collector.start(gort_test::with_signals());
+  gort_test::SignalHeap heap;
   const std::uint64_t before = counters.one_stop_cycles.load_relaxed();
   std::atomic<long> wrong{0};
   std::vector<std::thread> threads;
@@ -136,10 +133,9 @@ TEST_CASE("threads stopped by a small cycle lose nothing", "[gc][small_cycle]") 
       gc::world.detach();
     });
   }
-  for (std::thread& thread : threads) join(thread);
+  join(threads);
   CHECK(wrong == 0);
   CHECK(counters.one_stop_cycles.load_relaxed() > before);
-  gc::collector.shutdown();
 }
 
 // Each has a list that its stack alone refers to. One is long, so that the other's thread, when it
@@ -172,7 +168,7 @@ TEST_CASE("threads mark from their own stacks while they are stopped", "[gc][sma
       gc::world.detach();
     });
   }
-  for (std::thread& thread : threads) join(thread);
+  join(threads);
   CHECK_FALSE(broken);
   gc::collector.shutdown();
 }
@@ -193,4 +189,39 @@ TEST_CASE("who asks for a cycle gets one that begins afterwards", "[gc][small_cy
   }
   done = true;
   join(allocating);
+}
+
+TEST_CASE("who waits for a sweep gets it from a small cycle that was just beginning",
+          "[gc][small_cycle]") {
+  // The other thread asks when the small cycle has been announced and has not stopped the world
+  // yet: so it is the one that it waits for, and its own thread must do the sweeping.
+  static std::atomic<gc::Thread*> other_thread{nullptr};
+  static std::atomic<bool> ask{false};
+  static std::atomic<bool> asked{false};
+  other_thread = nullptr;
+  ask = asked = false;
+  gc::CollectorOptions options;
+  options.background_sweep = false;
+  options.on_event = [](const gc::CycleEvent& event, void*) {
+    if (event.kind != gc::CycleEvent::cycle_begun || asked.exchange(true)) return;
+    ask = true;
+    while (other_thread.load()->state.load_seq_cst() != gc::Thread::parked) {
+      std::this_thread::yield();
+    }
+  };
+  ExactHeap heap(options);
+  std::uint64_t unswept = 0;
+  std::thread other([&unswept] {
+    other_thread = &gc::world.attach();
+    while (!ask) gc::world.poll(*other_thread);
+    ExactHeap::collect();
+    while (alloc::heap.sweep_one()) ++unswept;
+    gc::world.detach();
+  });
+  while (other_thread == nullptr) std::this_thread::yield();
+  const std::uint64_t small = counters.one_stop_cycles.load_relaxed();
+  while (!asked) make<Node>();
+  join(other);
+  CHECK(counters.one_stop_cycles.load_relaxed() == small + 1);
+  CHECK(unswept == 0);
 }

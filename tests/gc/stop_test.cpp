@@ -20,22 +20,7 @@
 
 using namespace gort;
 using gort_test::Node;
-
-namespace {
-
-// A heap as users have it: stacks are scanned, threads are stopped by signal.
-struct SignalHeap {
-  explicit SignalHeap(gc::CollectorOptions options = {}) {
-    options.stop_signal = SIGURG;
-    options.verify = true;
-    options.poison = true;
-    gc::collector.start(options);
-  }
-  ~SignalHeap() { gc::collector.shutdown(); }
-  static void collect() { gc::collector.collect(gc::CycleReason::forced, true); }
-};
-
-}  // namespace
+using gort_test::SignalHeap;
 
 TEST_CASE("a loop that never allocates is stopped, and its registers are roots", "[gc][stop]") {
   SignalHeap heap;

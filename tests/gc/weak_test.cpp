@@ -1,7 +1,6 @@
 #include <catch2/catch.hpp>
 
 #include <atomic>
-#include <csignal>
 #include <thread>
 #include <vector>
 
@@ -192,11 +191,7 @@ TEST_CASE("weak slots of dead threads stay, and are cleared", "[gc][weak]") {
 TEST_CASE("threads read, copy and drop weak references while others collect", "[gc][weak]") {
   // Every object is published in one Weak alone, beside a Root that comes and goes; who reads
   // non-null must find the object whole. Poison shows what was swept too early.
-  gc::CollectorOptions options;
-  options.stop_signal = SIGURG;
-  options.verify = true;
-  options.poison = true;
-  gc::collector.start(options);
+  gort_test::SignalHeap heap;
   std::atomic<bool> stop{false};
   std::atomic<long> wrong{0};
   std::atomic<long> found{0};
@@ -229,19 +224,13 @@ TEST_CASE("threads read, copy and drop weak references while others collect", "[
   std::thread a(work);
   std::thread b(work);
   for (int i = 0; i < 150 || found < 1000; ++i) {
-    gc::collector.collect(gc::CycleReason::forced, true);
+    heap.collect();
   }
   stop = true;
-  {
-    gc::Thread& self = gc::world.attach();
-    gc::world.enter_blocking(self);
-    a.join();
-    b.join();
-    gc::world.leave_blocking(self);
-  }
+  gort_test::join(a);
+  gort_test::join(b);
   CHECK(wrong == 0);
   CHECK(lost > 100);  // slots were cleared all the time
-  gc::collector.shutdown();
 }
 
 TEST_CASE("after a shutdown all Weak are null", "[gc][weak]") {

@@ -37,13 +37,7 @@ TEST_CASE("threads allocate and collect together", "[gc][world]") {
   std::atomic<long> errors{0};
   std::vector<std::thread> threads;
   for (int t = 0; t < 6; ++t) threads.emplace_back([&] { errors += build_and_check(200); });
-  // The main thread waits in join: it must not hold a collection up.
-  {
-    gc::Thread& self = gc::world.attach();
-    gc::world.enter_blocking(self);
-    for (std::thread& t : threads) t.join();
-    gc::world.leave_blocking(self);
-  }
+  gort_test::join(threads);  // this thread must not hold a collection up
   CHECK(errors == 0);
   CHECK(counters.cycles.load_relaxed() > 0);
   heap.collect();
@@ -83,11 +77,10 @@ TEST_CASE("a blocked thread's roots on its stack are scanned", "[gc][world]") {
   std::thread sleeper([&] {
     Node* volatile local = make<Node>();
     local->value = 1234;
-    gc::Thread& self = gc::world.attach();
-    gc::world.enter_blocking(self);
-    stage = 1;
-    while (stage != 2) std::this_thread::yield();
-    gc::world.leave_blocking(self);
+    gort_test::while_blocking([&stage] {
+      stage = 1;
+      while (stage != 2) std::this_thread::yield();
+    });
     seen = local->value;
   });
   while (stage != 1) std::this_thread::yield();
@@ -105,20 +98,19 @@ TEST_CASE("threads come and go while others collect", "[gc][world]") {
     gc::world.attach();
     while (!stop) heap.collect();
   });
-  gc::Thread& self = gc::world.attach();
-  gc::world.enter_blocking(self);
   long errors = 0;
-  for (int i = 0; i < 50; ++i) {
-    std::atomic<long> inner{0};
-    std::thread a([&] { inner += build_and_check(2); });
-    std::thread b([&] { inner += build_and_check(2); });
-    a.join();
-    b.join();
-    errors += inner;
-  }
-  stop = true;
-  collecting.join();
-  gc::world.leave_blocking(self);
+  gort_test::while_blocking([&] {
+    for (int i = 0; i < 50; ++i) {
+      std::atomic<long> inner{0};
+      std::thread a([&] { inner += build_and_check(2); });
+      std::thread b([&] { inner += build_and_check(2); });
+      a.join();
+      b.join();
+      errors += inner;
+    }
+    stop = true;
+    collecting.join();
+  });
   CHECK(errors == 0);
 }
 

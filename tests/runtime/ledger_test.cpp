@@ -6,7 +6,7 @@
 #include <gort/base/os.h>
 #include <gort/base/random.h>
 #include <gort/gc/collector.h>
-#include <gort/gort.h>
+#include <gort/tests/runtime/fixture.h>
 #include <gort/tests/support/seed.h>
 
 using namespace gort;
@@ -20,16 +20,13 @@ struct Node {
   GORT_FIELDS(Node, next, map);
 };
 
-struct Runtime {
-  explicit Runtime(Options options = {}) {
-    options.conservative_stacks = false;
+// The equations compare two snapshots, between which nothing may move.
+struct Runtime : gort_test::Runtime {
+  explicit Runtime(const Options& options = {}) : gort_test::Runtime(verified(options)) {}
+  static Options verified(Options options) {
     options.verify = true;
-    // The equations compare two snapshots, between which nothing may move.
-    options.background_scavenger = false;
-    options.background_sweep = false;
-    start(options);
+    return gort_test::quiet(options);
   }
-  ~Runtime() { shutdown(); }
 };
 
 // The equations between the ledger (a walk over all spans, pages and maps) and the statistics (fast

@@ -9,7 +9,7 @@
 #include <gort/base/metadata.h>
 #include <gort/base/os.h>
 #include <gort/gc/collector.h>
-#include <gort/gort.h>
+#include <gort/tests/runtime/fixture.h>
 
 // A whole life of the runtime, in which the k-th call to the operating system is refused, or the
 // k-th block of the runtime's own memory, for every k. What is refused is std::bad_alloc to whoever
@@ -17,14 +17,11 @@
 // works. (The page allocator alone, call by call: tests/alloc/os_failure_test.cpp.)
 
 using namespace gort;
+using gort_test::make_list;
+using gort_test::wrong_in;
+using Node = gort_test::ListNode;
 
 namespace {
-
-struct Node {
-  Ref<Node> next;
-  long value = 0;
-  GORT_FIELDS(Node, next);
-};
 
 struct Mortal {
   Ref<Node> node;
@@ -67,8 +64,7 @@ class Life {
 
  private:
   static Options options() {
-    Options options;
-    options.conservative_stacks = false;
+    Options options = gort_test::exact();
     options.background_scavenger = false;
     options.verify = true;
     options.poison = true;
@@ -129,22 +125,6 @@ class Life {
     }
     refused_ += failed;
     REQUIRE(wrong == 0);
-  }
-
-  static Root<Node> make_list(long length) {
-    Root<Node> head;
-    for (long i = 0; i < length; ++i) {
-      Node* node = make<Node>();
-      node->next = head.get();
-      node->value = i;
-      head = node;
-    }
-    return head;
-  }
-  static long wrong_in(const Root<Node>& list, long length) {
-    long wrong = 0;
-    for (const Node* n = list.get(); n != nullptr; n = n->next) wrong += n->value != --length;
-    return wrong + (length != 0);
   }
 
   struct Block {

@@ -9,8 +9,8 @@
 #include <gort/alloc/scavenger.h>
 #include <gort/base/counters.h>
 #include <gort/base/os.h>
-#include <gort/gort.h>
 #include <gort/runtime/scavtrace.h>
+#include <gort/tests/runtime/fixture.h>
 #include <gort/tests/support/child.h>
 #include <gort/tests/support/smaps.h>
 
@@ -21,12 +21,8 @@ using namespace std::chrono_literals;
 
 namespace {
 
-struct Runtime {
-  explicit Runtime(Options options = {}) {
-    options.conservative_stacks = false;
-    start(options);
-  }
-  ~Runtime() { shutdown(); }
+struct Runtime : gort_test::Runtime {
+  explicit Runtime(Options options = {}) : gort_test::Runtime(gort_test::exact(options)) {}
 };
 
 struct Node {

@@ -9,33 +9,18 @@
 #include <gort/alloc/heap.h>
 #include <gort/gc/collector.h>
 #include <gort/gc/world.h>
-#include <gort/gort.h>
+#include <gort/tests/runtime/fixture.h>
 
 // Threads come and go: whatever they were doing, nothing of theirs stays behind.
 
 using namespace gort;
+using gort_test::make_list;
+using gort_test::quiet;
+using gort_test::Runtime;
+using gort_test::wrong_in;
+using Node = gort_test::ListNode;
 
 namespace {
-
-struct Node {
-  Ref<Node> next;
-  long value = 0;
-  GORT_FIELDS(Node, next);
-};
-
-struct Runtime {
-  explicit Runtime(Options options = {}) {
-    options.background_scavenger = false;
-    start(options);
-  }
-  ~Runtime() { shutdown(); }
-};
-
-Options exact() {
-  Options options;
-  options.conservative_stacks = false;
-  return options;
-}
 
 // A meeting place that threads wait at with a lock of the C++ library.
 class Gate {
@@ -79,23 +64,6 @@ struct Board {
   }
 };
 
-Root<Node> make_list(long length) {
-  Root<Node> head;
-  for (long i = 0; i < length; ++i) {
-    Node* node = make<Node>();
-    node->next = head.get();
-    node->value = i;
-    head = node;
-  }
-  return head;
-}
-
-long wrong_in(const Root<Node>& list, long length) {
-  long wrong = 0;
-  for (const Node* n = list.get(); n != nullptr; n = n->next) wrong += n->value != --length;
-  return wrong;
-}
-
 void allocate_only(Board&, std::size_t) {
   for (std::size_t i = 0; i < 3000; ++i) {
     make_array<char>(i % 700 + 1);
@@ -125,7 +93,7 @@ std::size_t caches() {
 }  // namespace
 
 TEST_CASE("64 threads come and go and leave nothing behind", "[runtime][threads]") {
-  Runtime runtime(exact());
+  Runtime runtime(quiet());
   collect();  // the collector's own thread is there
   const std::size_t caches_before = caches();
   {
@@ -181,7 +149,7 @@ TEST_CASE("64 threads come and go and leave nothing behind", "[runtime][threads]
 #if !GORT_ASAN && !GORT_TSAN  // no signals there: a sleeper must be in a Blocking region
 TEST_CASE("a thread that sleeps without a word keeps one slot a class, until it ends",
           "[runtime][threads]") {
-  Runtime runtime;
+  Runtime runtime({.background_scavenger = false});
   Gate end;
   std::atomic<bool> asleep{false};
   std::thread sleeper([&] {
@@ -210,7 +178,7 @@ TEST_CASE("a thread that sleeps without a word keeps one slot a class, until it 
 
 TEST_CASE("a thread that ends in the middle of a run gives the rest of it back",
           "[runtime][threads]") {
-  Runtime runtime(exact());
+  Runtime runtime(quiet());
   Root<Node> kept;
   for (int i = 0; i < 200; ++i) {
     std::thread([&kept] {

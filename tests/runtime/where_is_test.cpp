@@ -8,21 +8,15 @@
 #include <gort/base/random.h>
 #include <gort/gc/allocate.h>
 #include <gort/gc/collector.h>
-#include <gort/gort.h>
+#include <gort/tests/runtime/fixture.h>
 #include <gort/tests/support/seed.h>
 
 using namespace gort;
 
 namespace {
 
-struct Runtime {
-  Runtime() {
-    start(Options{.gc_percent = -1,
-                  .conservative_stacks = false,
-                  .background_scavenger = false,
-                  .background_sweep = false});
-  }
-  ~Runtime() { shutdown(); }
+struct Runtime : gort_test::Runtime {
+  Runtime() : gort_test::Runtime(gort_test::quiet({.gc_percent = -1})) {}
 };
 
 // No other type here has these two words, so spans of this layout have its name.
