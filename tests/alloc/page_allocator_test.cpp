@@ -11,12 +11,14 @@
 #include <gort/base/random.h>
 #include <gort/tests/alloc/page_fixture.h>
 #include <gort/tests/alloc/page_model.h>
+#include <gort/tests/support/scale.h>
 #include <gort/tests/support/seed.h>
 
 using namespace gort;
 using namespace gort::alloc;
 using gort_test::EmptyHeap;
 using gort_test::PageModel;
+using gort_test::scaled;
 
 namespace {
 
@@ -172,13 +174,13 @@ class RandomRun {
 TEST_CASE("random requests: every page is where a naive bitmap puts it", "[alloc][page]") {
   const std::uint64_t seed = gort_test::test_seed();
   INFO("GORT_TEST_SEED=" << seed);
-  RandomRun(seed, 1).run(400'000, 2000);
+  RandomRun(seed, 1).run(scaled(400'000), 2000);
 }
 
 TEST_CASE("the same with 64 KiB pages of the system", "[alloc][page]") {
   const std::uint64_t seed = gort_test::test_seed();
   INFO("GORT_TEST_SEED=" << seed);
-  RandomRun(seed, 8).run(200'000, 2000);
+  RandomRun(seed, 8).run(scaled(200'000), 2000);
 }
 
 TEST_CASE("millions of random requests", "[alloc][page][.slow]") {

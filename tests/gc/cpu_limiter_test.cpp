@@ -8,6 +8,7 @@
 #include <gort/base/metadata.h>
 #include <gort/gc/cpu_limiter.h>
 #include <gort/tests/gc/heap_fixture.h>
+#include <gort/tests/support/scale.h>
 
 using namespace gort;
 using gc::CpuLimiter;
@@ -125,8 +126,9 @@ constexpr std::int64_t kPiece = 4096;
 constexpr std::int64_t kToAllocate = std::int64_t{64} << 20;
 constexpr std::int64_t kMs = 1'000'000;
 
-// Cycles that it takes to allocate 64 MiB beside 16 MiB that live, with a limit of 8 MiB.
-std::uint64_t cycles_under_pressure(std::int64_t capacity, int threads, bool own_thread = true) {
+// Cycles that it takes to allocate so much beside 16 MiB that live, with a limit of 8 MiB.
+std::uint64_t cycles_under_pressure(std::int64_t capacity, int threads, bool own_thread = true,
+                                    std::int64_t to_allocate = kToAllocate) {
   cycles_before = counters.cycles.load_relaxed();
   allocated = 0;
   gc::CollectorOptions options;
@@ -147,8 +149,8 @@ std::uint64_t cycles_under_pressure(std::int64_t capacity, int threads, bool own
   gc::collector.set_memory_limit(8_MiB);
   std::vector<std::thread> workers;
   for (int t = 0; t < threads; ++t) {
-    workers.emplace_back([threads] {
-      for (std::int64_t bytes = 0; bytes < kToAllocate / threads; bytes += kPiece) {
+    workers.emplace_back([threads, to_allocate] {
+      for (std::int64_t bytes = 0; bytes < to_allocate / threads; bytes += kPiece) {
         make_array<char>(kPiece);
         allocated += kPiece;
       }
@@ -179,8 +181,11 @@ TEST_CASE("with the limit below the live heap cycles are as many as their cost a
 
 TEST_CASE("where the bucket is never full, they follow each other", "[gc][limiter]") {
   const std::uint64_t limited_before = counters.cpu_limited.load_relaxed();
-  // The heap may pass its goal, which is what lives, by a tenth and 1 MiB before a thread waits.
-  CHECK(cycles_under_pressure(1'000'000 * kMs, 1) >= 64 / 4);
+  // The heap may pass its goal, which is what lives, by a tenth and 1 MiB before a thread waits. If
+  // it does not, there is a cycle at every refill.
+  constexpr std::int64_t kAmount = gort_test::scaled(kToAllocate);
+  CHECK(cycles_under_pressure(1'000'000 * kMs, 1, true, kAmount) >=
+        static_cast<std::uint64_t>(kAmount / 4_MiB));
   CHECK(counters.cpu_limited.load_relaxed() == limited_before);
 }
 
