@@ -112,6 +112,25 @@ TEST_CASE("processors that nobody uses mark, as long as nobody uses them", "[gc]
   gort_test::join(threads);
 }
 
+// The cycle's thread counts who runs; somebody who holds the list of threads may wait for it to
+// park.
+TEST_CASE("others stop the world while processors are counted", "[gc][workers]") {
+  ExactHeap heap;
+  Root<Node> tree = build_tree(kNodes);
+  std::atomic<bool> done{false};
+  std::thread other([&] {
+    gc::world.attach();
+    while (!done) gc::with_world_stopped([] {});
+    gc::world.detach();
+  });
+  for (int i = 0; i < 20; ++i) heap.collect();
+  done = true;
+  gc::world.enter_blocking(*gc::World::current());
+  other.join();
+  gc::world.leave_blocking(*gc::World::current());
+  CHECK(heap.objects() == kNodes);
+}
+
 TEST_CASE("with one marker there are no workers", "[gc][workers]") {
   ExactHeap heap(with_markers({}, 1));
   const std::uint64_t before = by_workers();
