@@ -259,7 +259,7 @@ std::size_t World::running_threads() {
   if (!lock_.try_acquire()) return os::processors();
   std::size_t running = 0;
   for_each_thread([&running](const Thread& t) {
-    if (!t.of_runtime && t.state.load_relaxed() == Thread::running) ++running;
+    if (!t.of_runtime && !t.blocking.load_relaxed()) ++running;
   });
   lock_.release();
   return running;
@@ -321,12 +321,14 @@ void World::park_and_go_on(Thread& self, const char* end) {
 
 void World::enter_blocking(Thread& self) {
   enter_runtime(self);
+  self.blocking.store_relaxed(true);
   park_and_go_on(self, static_cast<const char*>(__builtin_frame_address(0)) + 2 * kWordSize);
   // Still in the runtime: parked, the thread need not be signalled, and is not.
 }
 
 void World::leave_blocking(Thread& self) {
   wait_while_stopping(self);
+  self.blocking.store_relaxed(false);
   leave_runtime(self);
 }
 

@@ -85,6 +85,8 @@ struct Thread {
   bool of_runtime = false;  ///< const-after-init; a thread of the collector: has no roots
   bool counted = true;      ///< const-after-init; one of thread_count()
   Atomic<std::uint32_t> state{running};
+  /// Parked by itself for the length of a Blocking region, or of a wait for a collection.
+  Atomic<bool> blocking{false};
   /// Nested runtime regions. Written by the thread, read by its signal handler.
   Atomic<std::uint32_t> runtime_depth{0};
   bool interrupted = false;             ///< parked by the handler; valid while parked
@@ -167,7 +169,7 @@ class World {
   /// Attached threads of the program.
   std::size_t thread_count() const { return thread_count_.load_relaxed(); }
 
-  /// Threads of the program that are running.
+  /// Threads of the program that run, or will as soon as the world does.
   std::size_t running_threads();
 
   /// stop(), and then lets the program's own code run, as far as it does not need the runtime.
