@@ -114,6 +114,34 @@ TEST_CASE("threads come and go while others collect", "[gc][world]") {
   CHECK(errors == 0);
 }
 
+TEST_CASE("nobody leaves a Blocking region while the world is stopped", "[gc][world]") {
+  gort_test::ExactHeap heap;
+  Atomic<std::uint64_t> steps{0};
+  Atomic<bool> end{false};
+  std::thread other([&] {
+    gc::Thread& self = gc::world.attach();
+    while (!end.load_relaxed()) {
+      gc::world.enter_blocking(self);
+      gc::world.leave_blocking(self);
+      steps.owner_add_relaxed(1);
+    }
+    gc::world.detach();
+  });
+  int moved = 0;
+  for (int i = 0; i < 20'000 || steps.load_relaxed() == 0; ++i) {
+    for (int k = 0; k < i % 512; ++k) compiler_barrier();  // so that it is anywhere in its round
+    gc::with_world_stopped([&] {
+      const std::uint64_t before = steps.load_relaxed();
+      for (int k = 0; k < 200; ++k) {
+        if (steps.load_relaxed() != before) ++moved;
+      }
+    });
+  }
+  end.store_relaxed(true);
+  gort_test::join(other);
+  CHECK(moved == 0);
+}
+
 TEST_CASE("allocation before the start says what to do", "[gc][world]") {
   CHECK_THROWS_WITH(make<Node>(), Catch::Contains("gort::start()"));
 }
