@@ -213,7 +213,9 @@ TEST_CASE("a memory limit starts cycles that GOGC would not", "[gc][pacing]") {
 }
 
 TEST_CASE("markers may find no memory, and still nothing is lost", "[gc][marker]") {
-  ExactHeap heap;
+  gc::CollectorOptions options;
+  options.markers = 1;  // what is refused is not the record of a worker
+  ExactHeap heap(options);
   constexpr std::size_t kCount = 50'000;  // more than the blocks that are kept can hold
   Root<Ref<Node>> wide(make_array<Ref<Node>>(kCount));
   for (std::size_t i = 0; i < kCount; ++i) {
