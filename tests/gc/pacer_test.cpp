@@ -259,7 +259,7 @@ TEST_CASE("gc_percent scales the heap and the number of cycles, not the overshoo
 }
 
 TEST_CASE("each thread that allocates has a minimum heap of its own", "[gc][pacer]") {
-  for (const std::size_t threads : {1, 2, 3, 16}) {
+  for (const std::size_t threads : {1u, 2u, 3u, 16u}) {
     CHECK(heap_goal({.threads = threads}) == threads * kMinimumHeap);
     CHECK(heap_goal({.gc_percent = 50, .threads = threads}) == threads * kMinimumHeap / 2);
     CHECK(heap_goal({.gc_percent = -1, .threads = threads}) == kNoLimit);
