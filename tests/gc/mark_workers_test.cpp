@@ -149,6 +149,7 @@ TEST_CASE("workers mark beside threads that change the graph", "[gc][workers]") 
   std::vector<std::thread> threads;
   for (const bool left : {true, false}) {
     threads.emplace_back([&, left] {
+      gc::world.attach();
       Random random(left ? 1 : 2);
       Node* const half = (left ? tree->left : tree->right).get();
       while (!done) {
