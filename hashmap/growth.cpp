@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <new>
 
 #include <gort/base/fatal.h>
 #include <gort/base/units.h>
@@ -257,6 +258,26 @@ void wipe_moved_chain(Header& map, const MapType& type, std::size_t number) {
   }
 }
 
+namespace {
+
+// The cleared array keeps its place, and an iterator that walks it holds the list from before: so
+// the new list hangs on the old one, as its last entry, and lives as long as somebody holds that.
+// (Go drops the list.) If there is no memory for that, the old list stays, with what is on it, until
+// the next growth.
+void renew_list(Extra& extra) {
+  try {
+    OverflowList& before = *extra.list();
+    reserve_list_entry(before);
+    void* const list = gc::allocate(sizeof(OverflowList), list_layout());
+    gc::init_reference(&before.entries()[before.length], list);
+    ++before.length;
+    gc::write_reference(&extra.overflow, list);
+  } catch (const std::bad_alloc&) {
+  }
+}
+
+}  // namespace
+
 void clear_map(Header& map, const MapType& type) {
   if (map.count == 0) return;
   if ((map.load_flags() & kWriting) != 0) go_fatal("concurrent map writes");
@@ -280,7 +301,11 @@ void clear_map(Header& map, const MapType& type) {
   const std::size_t total = std::min(buckets_with_spares(type, map.B), room);
   zero_array(type, map.buckets, room * type.shape.bucket_size);
   if (Extra* const extra = map.extra(); extra != nullptr) {
-    gc::write_reference(&extra->overflow, nullptr);
+    if (type.shape.pointer_free && map.iterated() && extra->overflow != nullptr) {
+      renew_list(*extra);
+    } else {
+      gc::write_reference(&extra->overflow, nullptr);
+    }
     gc::write_reference(&extra->oldoverflow, nullptr);
     gc::write_reference(&extra->next_overflow, set_up_spares(type, map.buckets, base, total));
   }

@@ -105,6 +105,26 @@ TEST_CASE("dropping or remaking the map does not stop the loop", "[hashmap][iter
   CHECK(visits == 1000);
 }
 
+// The loop walks the array that was cleared, with the overflow buckets that were hung on it since,
+// while the map has long gone on to a larger one.
+TEST_CASE("a loop keeps hold of what was inserted after a clear in it", "[hashmap][iteration]") {
+  const Runtime runtime({.gc_percent = -1, .conservative_stacks = false, .poison = true});
+  for (long round = 0; round < 20; ++round) {
+    const Root<LongMap> map = filled(50);
+    auto it = map->begin();
+    map->clear();
+    for (long i = 100; i < 150; ++i) map->insert_or_assign(i, -i);  // 8 buckets, so some overflow
+    for (long i = 150; i < 400; ++i) map->insert_or_assign(i, -i);
+    REQUIRE_FALSE(inspect(*map).growing);
+    collect();
+    for (++it; it != map->end(); ++it) {
+      REQUIRE(it.key() >= 100);
+      REQUIRE(it.key() < 400);
+      REQUIRE(it.value() == -it.key());
+    }
+  }
+}
+
 TEST_CASE("NaN keys are visited once each, through growths", "[hashmap][iteration][nan]") {
   const Runtime runtime;
   const Root<Map<double, long>> map = make_map<double, long>();
