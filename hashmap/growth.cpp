@@ -262,8 +262,8 @@ namespace {
 
 // The cleared array keeps its place, and an iterator that walks it holds the list from before: so
 // the new list hangs on the old one, as its last entry, and lives as long as somebody holds that.
-// (Go drops the list.) If there is no memory for that, the old list stays, with what is on it, until
-// the next growth.
+// (Go drops the list.) If there is no memory for that, the old list stays, with what is on it,
+// until the next growth.
 void renew_list(Extra& extra) {
   try {
     OverflowList& before = *extra.list();
