@@ -18,10 +18,11 @@
 // page allocator is whole.
 //
 // Resting. The thread sleeps on a futex word. It is woken when
-//     a cycle ends or a limit is set     (the goal is new)
+//     a cycle ends or a limit is set, and with the new goal it could not rest on    may_rest_on
 //     it rests for want of idle pages and some page becomes idle          note_free
 //     it rests at its goal and the heap grows past it                     note_growth
-// The last two are one relaxed load and a compare on the way of a span, not of an object.
+// A new goal that changes nothing is only put where the old one was (`wake_above_`). The last two
+// are one relaxed load and a compare on the way of a span, not of an object.
 //
 // Lost wake-ups. The thread reads the futex word, publishes what it waits for (`wake_on_free_`,
 // `wake_above_`), then looks at the heap once more with the page allocator's lock held, and sleeps

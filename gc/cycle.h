@@ -12,12 +12,12 @@
 //     sweep        in the background and on demand
 //
 // Termination. With the world stopped, every thread but this one is parked outside the runtime. A
-// grey object is in the pool, in this thread's marker, in an assisting thread's marker, or is yet
-// to be found in a barrier buffer or on the stack of an interrupted thread. Assisting threads do
-// not park before they have published; buffers and stacks are emptied into this thread's marker.
-// So when that and the pool are empty and nothing was dropped (MarkPool::overflowed), nothing is
-// grey; and as every object reachable at the first stop was marked or is reached from a grey one
-// (barrier.h), all of them are black.
+// grey object is in the pool, in this thread's marker, in that of an assisting thread or a worker
+// (mark_workers.h), or is yet to be found in a barrier buffer or on the stack of an interrupted
+// thread. Those threads do not park before they have published; buffers and stacks are emptied into
+// this thread's marker. So when that and the pool are empty and nothing was dropped
+// (MarkPool::overflowed), nothing is grey; and as every object reachable at the first stop was
+// marked or is reached from a grey one (barrier.h), all of them are black.
 //
 // Nothing is swept, and no span is freed, between the first and the last stop: all spans have been
 // swept before, and they become unswept at the last.

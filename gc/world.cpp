@@ -212,7 +212,7 @@ void World::spin_while_stopping(Thread& self) {
   do {
     for (int i = 0; i < 64; ++i) {
       if (!must_wait(self, stopping_.load_seq_cst())) return;
-      if (!helped && help_wanted_.load_relaxed()) {
+      if (!helped && !self.interrupted && help_wanted_.load_relaxed()) {
         helped = true;
         help(self);
       }

@@ -43,6 +43,10 @@
 // go on in it, since the C library's locks, which one of them may hold, are taken by fork itself;
 // all others stay parked, and who enters an allocation's slow path or polls is parked too.
 //
+// Help. Who has stopped the world may ask the parked threads that are awake to do something, each
+// with itself (call_help, dismiss_help). Interrupted threads do not: one may be in the middle of
+// the program's malloc, which may be the allocator that the runtime's own memory comes from.
+//
 // Locks: world lock (rank world) guards the list; held from stop() to resume().
 
 #include <cstddef>
@@ -160,9 +164,9 @@ class World {
   void for_each_thread(F&& f) const {
     for (Thread* t = threads_; t != nullptr; t = t->next) f(*t);
   }
-  /// World stopped. Threads that are parked and awake call `f`, each with itself and once, several
-  /// at a time, in the runtime and wherever they are parked: maybe in the handler of the stop
-  /// signal. Nobody waits for those that sleep: the caller does what they would have done.
+  /// World stopped. Threads that are parked, awake and not interrupted call `f`, each with itself
+  /// and once, several at a time, in the runtime. Nobody waits for the others: the caller does what
+  /// they would have done.
   void call_help(void (*f)(Thread& helper));
   /// Nobody begins to help any more, and who had begun is done.
   void dismiss_help();
