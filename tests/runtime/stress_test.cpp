@@ -14,13 +14,18 @@ TEST_CASE("eight threads do everything at once, with a collection at every 64th 
   options.collect_every = 64;
   options.verify = true;
   options.poison = true;
-  const std::uint64_t cycles = gort::counters.cycles.load_relaxed();
+  const std::uint64_t before = gort::counters.cycles.load_relaxed();
+  const auto cycles = [before] { return gort::counters.cycles.load_relaxed() - before; };
   gort_test::HeapStress stress;
   gort::start(options);
-  stress.run(seed, 8, 3, 500);
+  // Whoever asks for a cycle while one is about to begin gets the same one: how many there will be
+  // is a matter of speed.
+  for (std::uint64_t round = 0; round < 10 && cycles() < 20; ++round) {
+    stress.run(seed + round, 8, 3, 500);
+  }
   stress.forget();
   gort::shutdown();
   CHECK(stress.wrong == 0);
   CHECK(stress.cleaned == stress.watched);
-  CHECK(gort::counters.cycles.load_relaxed() - cycles >= 20);
+  CHECK(cycles() >= 20);
 }
