@@ -179,6 +179,33 @@ TEST_CASE("threads mark from their own stacks while they are stopped", "[gc][sma
   gc::collector.shutdown();
 }
 
+#if !GORT_TSAN  // there, threads stop at polls alone
+
+// It may have been interrupted within malloc, which marking may need.
+TEST_CASE("a thread that a signal interrupted does not help", "[gc][small_cycle]") {
+  const gort_test::SignalHeap heap;
+  const std::uint64_t before = counters.helped_scans.load_relaxed();
+  const std::uint64_t cycles = counters.one_stop_cycles.load_relaxed();
+  std::atomic<bool> running{false};
+  std::atomic<bool> done{false};
+  std::thread spinning([&] {
+    make<Node>();  // attaches it
+    running = true;
+    while (!done) {
+    }
+    gc::world.detach();
+  });
+  while (!running) {
+  }
+  make_garbage(40);
+  done = true;
+  join(spinning);
+  CHECK(counters.one_stop_cycles.load_relaxed() >= cycles + 10);
+  CHECK(counters.helped_scans.load_relaxed() == before);
+}
+
+#endif
+
 TEST_CASE("who asks for a cycle gets one that begins afterwards", "[gc][small_cycle]") {
   gc::CollectorOptions options;
   options.cleanup_thread = false;
