@@ -14,6 +14,10 @@
 //     overwriting     no hook: the key stays
 //     clear           on_delete for each pair, when all are gone
 //
+// clear() is that of the map inside: the array stays, and loops under way end. With an on_delete it
+// first copies the pairs, into a map that nobody else sees; if there is no memory for that, it
+// throws std::bad_alloc, nothing is cleared and no hook called.
+//
 // An exception out of a hook goes to the caller; the change itself stays done (of a clear(), the
 // rest of the pairs is not reported).
 //
@@ -31,6 +35,7 @@ namespace gort {
 template <class K, class V, class Hash = DefaultHash<K>>
 class HookedMap {
   using M = Map<K, V, Hash>;
+  using Table = hashmap::Table<K, V, Hash>;
 
  public:
   struct Hooks {
@@ -62,7 +67,7 @@ class HookedMap {
   bool erase(const K& key) {
     refuse_reentry();
     const M map = map_.get();
-    const auto cell = hashmap::Table<K, V, Hash>::find(map.header(), key);
+    const auto cell = Table::find(map.header(), key);
     if (!cell) return false;
     const K old_key = *cell.key();
     const V old_value = *cell.elem();
@@ -75,16 +80,35 @@ class HookedMap {
 
   void clear() {
     refuse_reentry();
-    const Root<M> taken = map_.get();
-    map_ = make_map<K, V, Hash>();
-    for (const auto& [key, value] : taken.get()) {
-      const hashmap::PinnedReferences<K> pin_key(&key);
-      const hashmap::PinnedReferences<V> pin_value(&value);
-      call(hooks_.on_delete, key, value);
-    }
+    const M map = map_.get();
+    const Root<M> gone = hooks_.on_delete ? copy_of(map) : M();
+    map.clear();
+    if (gone.get() == nullptr) return;
+    for_each_cell(gone.get(),
+                  [this](const auto& cell) { call(hooks_.on_delete, *cell.key(), *cell.elem()); });
   }
 
  private:
+  template <class F>
+  static void for_each_cell(const M& map, F&& f) {
+    hashmap::visit_buckets(*map.header(), Table::type(), [&f](const hashmap::BucketView& bucket) {
+      for (auto live = bucket.tops().live(); live; live.drop_first()) {
+        f(typename Table::Cell{const_cast<char*>(bucket.address), live.first()});
+      }
+    });
+  }
+
+  // The same pairs; keys and values that are stored indirectly are the same objects. Nil if there
+  // are none.
+  static M copy_of(const M& from) {
+    if (from.empty()) return {};
+    const Root<M> copy = make_map<K, V, Hash>(from.size());
+    hashmap::Header& to = *copy.get().header();
+    if (to.buckets == nullptr) hashmap::add_first_bucket(to, Table::type());
+    for_each_cell(from, [&to](const auto& cell) { Table::append(to, cell); });
+    return copy.get();
+  }
+
   void refuse_reentry() const {
     if (in_hook_) throw std::logic_error("gort::HookedMap: a hook must not write to its own map");
   }

@@ -430,3 +430,61 @@ TEST_CASE("a hook may read its map; writing to it is refused", "[hashmap][policy
   writes = false;
   CHECK(map.erase(0));  // and the map is usable again
 }
+
+TEST_CASE("a loop does not see what clear() of a HookedMap has deleted",
+          "[hashmap][policy][hook][iteration]") {
+  const Runtime runtime({.gc_percent = -1, .conservative_stacks = false, .poison = true});
+  for (const bool hooked : {false, true}) {
+    for (const long count : {8L, 400L, 417L}) {  // 417: within a growth
+      HookedMap<long, Bytes136>::Hooks hooks;
+      std::set<long> reported;
+      if (hooked) {
+        hooks.on_delete = [&reported](long key, const Bytes136& value) {
+          collect();
+          CHECK(Sample<Bytes136>::number(value) == key);
+          CHECK(reported.insert(key).second);
+        };
+      }
+      HookedMap<long, Bytes136> map(std::move(hooks));
+      for (long i = 0; i < count; ++i) map.insert_or_assign(i, Sample<Bytes136>::make(i));
+      long visits = 0;
+      for (const auto& pair : map) {
+        (void)pair;
+        if (++visits == 3) map.clear();
+      }
+      CHECK(visits == 3);
+      CHECK(map.empty());
+      CHECK(reported.size() == static_cast<std::size_t>(hooked ? count : 0));
+    }
+  }
+}
+
+TEST_CASE("clear() of a HookedMap keeps the array and reports NaN keys",
+          "[hashmap][policy][hook]") {
+  const Runtime runtime;
+  std::set<long> reported;
+  HookedMap<double, long> map(
+      {.on_delete = [&reported](double, long value) { reported.insert(value); }}, 1000);
+  for (long i = 0; i < 30; ++i) map.insert_or_assign(std::nan(""), i);
+  map.clear();
+  CHECK(reported.size() == 30);
+  CHECK(map.empty());
+  const std::size_t before = heap_bytes();
+  for (long i = 0; i < 1000; ++i) map.insert_or_assign(static_cast<double>(i), i);
+  CHECK(heap_bytes() - before < 20 * 144);  // overflow buckets at most
+}
+
+TEST_CASE("a hook that throws within clear() leaves the map empty", "[hashmap][policy][hook]") {
+  const Runtime runtime;
+  int calls = 0;
+  HookedMap<long, long> map({.on_delete = [&calls](long, long) {
+    if (++calls == 3) throw std::runtime_error("enough");
+  }});
+  for (long i = 0; i < 10; ++i) map.insert_or_assign(i, i);
+  CHECK_THROWS_WITH(map.clear(), "enough");
+  CHECK(calls == 3);
+  CHECK(map.empty());
+  map.insert_or_assign(1, 1);  // and is usable again
+  CHECK(map.erase(1));
+  CHECK(calls == 4);
+}
