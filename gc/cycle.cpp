@@ -99,11 +99,46 @@ std::size_t Cycle::scan_stack(const Thread& thread, Marker& marker) {
   const auto* kept = reinterpret_cast<const char*>(thread.kept);
   marker.mark_range(kept, kept + thread.kept_words * kWordSize);
   const char* const low = thread.stack_pointer;
-  const bool on_its_own = low >= thread.stack.low && low < thread.stack.high;
-  const char* const high = on_its_own ? thread.stack.high : ranges.high_end_of(low);
+  const char* high = on_own_stack(thread) ? thread.stack.high : ranges.high_end_of(low);
+  std::size_t left = 0;
+  if (high == nullptr && thread.alternate_high != nullptr) {
+    high = thread.alternate_high;
+    left = scan_left_stack(thread, marker);
+  }
   if (high == nullptr) return 0;
   marker.mark_range(low, high);
-  return static_cast<std::size_t>(high - low);
+  return static_cast<std::size_t>(high - low) + left;
+}
+
+// An alternate signal stack may lie in it.
+bool Cycle::on_own_stack(const Thread& thread) {
+  return thread.stack_pointer >= thread.stack.low && thread.stack_pointer < thread.stack.high &&
+         thread.alternate_high == nullptr;
+}
+
+// Of a thread on an alternate signal stack. Where it left the other one is in the signal's frame:
+// so of all words on this stack, the one that leads furthest down into the other leads there, or
+// further, which does no harm.
+GORT_NO_SANITIZE std::size_t Cycle::scan_left_stack(const Thread& thread, Marker& marker) {
+#if defined(__x86_64__)
+  constexpr std::uintptr_t kRedZone = 128;  // below it, of leaf functions
+#else
+  constexpr std::uintptr_t kRedZone = 0;
+#endif
+  const FiberStack* const fiber = thread.fiber;
+  const auto low =
+      reinterpret_cast<std::uintptr_t>(fiber != nullptr ? fiber->low : thread.stack.low);
+  const auto high =
+      reinterpret_cast<std::uintptr_t>(fiber != nullptr ? fiber->high : thread.stack.high);
+  std::uintptr_t lowest = high;
+  const auto* word = reinterpret_cast<const std::uintptr_t*>(thread.stack_pointer);
+  const auto* const end = reinterpret_cast<const std::uintptr_t*>(thread.alternate_high);
+  for (; word < end; ++word) {
+    if (*word >= low && *word < lowest) lowest = *word;
+  }
+  lowest = lowest - low < kRedZone ? low : lowest - kRedZone;
+  marker.mark_range(reinterpret_cast<const char*>(lowest), reinterpret_cast<const char*>(high));
+  return high - lowest;
 }
 
 void Cycle::reset_numbers() {

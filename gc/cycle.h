@@ -82,6 +82,8 @@ class Cycle {
   void mark_dying();
   /// Bytes scanned.
   static std::size_t scan_stack(const Thread& thread, Marker& marker);
+  static std::size_t scan_left_stack(const Thread& thread, Marker& marker);
+  static bool on_own_stack(const Thread& thread);
   /// Each stack and what is reached from it, by its thread if that is awake. In small_cycle.cpp.
   void mark_from_stacks();
   static bool mark_from_stack(Thread& thread, Marker& marker);

@@ -82,9 +82,7 @@ void Cycle::scan_ranges(bool stacks) {
   };
   ranges.for_each_stack([&](const FiberStack& stack) { scan(stack.left, stack.high); });
   world.for_each_thread([&](const Thread& thread) {
-    const bool on_its_own =
-        thread.stack_pointer >= thread.stack.low && thread.stack_pointer < thread.stack.high;
-    if (!on_its_own && thread.own_stack.stack_pointer != nullptr) {
+    if (!on_own_stack(thread) && thread.own_stack.stack_pointer != nullptr) {
       scan(thread.own_stack, thread.stack.high);
     }
   });

@@ -36,6 +36,16 @@ pthread_key_t exit_key() {
   return key;
 }
 
+// Blocks or unblocks a signal in the calling thread. True if it was blocked.
+bool block_signal(int how, int signal) {
+  sigset_t set;
+  sigset_t before;
+  ::sigemptyset(&set);
+  ::sigaddset(&set, signal);
+  ::pthread_sigmask(how, &set, &before);
+  return ::sigismember(&before, signal) == 1;
+}
+
 }  // namespace
 
 void with_stack_recorded(Thread& thread, void (*f)(void*), void* context) {
@@ -81,6 +91,13 @@ GORT_NO_SANITIZE void keep_frames(Thread& thread, const char* end) {
 
 }  // namespace
 
+void Thread::note_alternate_stack() {
+  stack_t alternate{};
+  const bool on_it =
+      ::sigaltstack(nullptr, &alternate) == 0 && (alternate.ss_flags & SS_ONSTACK) != 0;
+  alternate_high = on_it ? static_cast<const char*>(alternate.ss_sp) + alternate.ss_size : nullptr;
+}
+
 Thread* World::current() { return current_thread; }
 
 void World::configure(const WorldOptions& options) {
@@ -98,6 +115,10 @@ Thread& World::attach(bool of_runtime, bool counted) {
   self->counted = counted && !of_runtime;
   self->runtime_depth.store_relaxed(1);
   if (!of_runtime) ::pthread_setspecific(exit_key(), self);
+  // The runtime's own threads that are not stopped anywhere block all signals for good.
+  if (self->counted && options_.stop_signal != 0) {
+    self->was_blocked = block_signal(SIG_UNBLOCK, options_.stop_signal);
+  }
   // From here on the handler knows us; until the depth is 0 again it leaves us alone.
   current_thread = self;
   alloc::thread_cache = &self->cache;
@@ -144,6 +165,7 @@ void World::detach() {
   alloc::thread_cache = &alloc::unattached_cache;
   if (!self->of_runtime) ::pthread_setspecific(exit_key(), nullptr);
   current_thread = nullptr;
+  if (self->was_blocked) block_signal(SIG_BLOCK, options_.stop_signal);
   metadata::destroy(self);
 }
 
@@ -171,7 +193,7 @@ void World::stop() {
     }
     for (Thread* t = threads_; t != nullptr; t = t->next) {
       if (t != &self && t->state.load_seq_cst() == Thread::running) {
-        ::pthread_kill(t->handle, options_.stop_signal);
+        StopSignal::send(t->handle, options_.stop_signal);
       }
     }
   }
@@ -194,7 +216,7 @@ void World::wait_until_parked(Thread& thread) {
     futex_wait_for(thread.state, Thread::running, kRepeatNs);
     if (thread.state.load_seq_cst() == Thread::parked) return;
     counters.stop_signals_repeated.fetch_add_relaxed(1);
-    ::pthread_kill(thread.handle, options_.stop_signal);
+    StopSignal::send(thread.handle, options_.stop_signal);
   }
 }
 
@@ -282,6 +304,7 @@ void World::park(Thread& self) {
 void World::park_at_poll(Thread& self) {
   do {
     enter_runtime(self);
+    self.note_alternate_stack();
     with_stack_recorded(
         self,
         [](void* context) {
@@ -307,6 +330,7 @@ void World::park_and_go_on(Thread& self, const char* end) {
     Thread* thread;
     const char* end;
   } leaving{&self, end};
+  self.note_alternate_stack();
   with_stack_recorded(
       self,
       [](void* context) {

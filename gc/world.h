@@ -32,12 +32,18 @@
 // was running, parked threads look at `stopping` for a while before they sleep on it.
 //
 // The signal: SIGURG by default (Go's choice too: ignored by default, hardly ever used), installed
-// with SA_RESTART; a signal that is not ours goes on to the handler that was there before. Signals
-// are used only if WorldOptions say so: the sanitizers' thread checker does not survive them, and
-// a heap without conservative stacks cannot use them (a thread stopped anywhere may hold a
-// reference in a register alone). Then threads stop at polls alone, and not at the end of a runtime
-// region either: where an allocation begins the program knows what it holds in roots, where it ends
-// the new object is not in one yet.
+// with SA_RESTART; a signal that is not ours goes on to the handler that was there before
+// (stop_signal.h). A thread that has it blocked has it unblocked while it is attached; one that
+// blocks it later delays the next stop until it lets it through, or polls. Signals are used only if
+// WorldOptions say so: the sanitizers' thread checker does not survive them, and a heap without
+// conservative stacks cannot use them (a thread stopped anywhere may hold a reference in a register
+// alone). Then threads stop at polls alone, and not at the end of a runtime region either: where an
+// allocation begins the program knows what it holds in roots, where it ends the new object is not
+// in one yet.
+//
+// Alternate signal stacks. The program's own handlers may run on one, and be stopped or poll there
+// like everything else. Then that stack is scanned, and what the signal interrupted is on the stack
+// that the thread has left, below which address the signal's frame says (Cycle::scan_left_stack).
 //
 // Over a fork `stopping` is 2 (fork.cpp): threads that a signal had stopped in the program's code
 // go on in it, since the C library's locks, which one of them may hold, are taken by fork itself;
@@ -84,10 +90,11 @@ struct Thread {
 
   alloc::ThreadCache cache;
   BarrierBuffer overwritten;
-  os::StackBounds stack;    ///< const-after-init
-  pthread_t handle{};       ///< const-after-init
-  bool of_runtime = false;  ///< const-after-init; a thread of the collector: has no roots
-  bool counted = true;      ///< const-after-init; one of thread_count()
+  os::StackBounds stack;     ///< const-after-init
+  pthread_t handle{};        ///< const-after-init
+  bool of_runtime = false;   ///< const-after-init; a thread of the collector: has no roots
+  bool counted = true;       ///< const-after-init; one of thread_count()
+  bool was_blocked = false;  ///< const-after-init; the stop signal, before the thread was attached
   Atomic<std::uint32_t> state{running};
   /// Parked by itself for the length of a Blocking region, or of a wait for a collection.
   Atomic<bool> blocking{false};
@@ -95,6 +102,8 @@ struct Thread {
   Atomic<std::uint32_t> runtime_depth{0};
   bool interrupted = false;             ///< parked by the handler; valid while parked
   const char* stack_pointer = nullptr;  ///< lowest stack address to scan; valid while parked
+  /// The high end of the alternate signal stack that it runs on, or null; valid while parked.
+  const char* alternate_high = nullptr;
   std::uintptr_t registers[kSavedRegisters] = {};  ///< valid while parked
   /// Frames that are gone since the stack was recorded; valid while parked.
   static constexpr std::size_t kMostKeptWords = 256;
@@ -109,6 +118,9 @@ struct Thread {
       0;                       ///< bytes to mark for bytes allocated (assist.cpp); the thread's own
   Thread* next = nullptr;      ///< guard: world lock
   Thread* previous = nullptr;  ///< guard: world lock
+
+  /// The calling thread, in the runtime.
+  void note_alternate_stack();
 };
 
 struct WorldOptions {
