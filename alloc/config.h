@@ -57,6 +57,13 @@ inline constexpr std::size_t kTinySize = 16;
 inline constexpr std::size_t kMaxRunBytes = 16384;
 /// Unswept spans that one refill may sweep in search of a free slot before it takes a new span.
 inline constexpr int kSweepTries = 100;
+/// Sweeping by those who allocate (Heap::pace_sweep). The fraction of Heap::sweep_ratio; the least
+/// way to the next cycle that it counts with; a debt that is worth a look at the lists, and what a
+/// thread sweeps at most before it gets its memory.
+inline constexpr std::size_t kSweepUnit = 1024;
+inline constexpr std::size_t kLeastSweepDistance = std::size_t{1} << 20;
+inline constexpr std::int64_t kLeastSweep = std::int64_t{64} << 10;
+inline constexpr std::int64_t kMostSweep = std::int64_t{1} << 20;
 /// A thread takes so many bytes more than it needs from the pacer's count of the live heap, so that
 /// it does not write to that at every refill.
 inline constexpr std::size_t kAllowance = std::size_t{32} << 10;

@@ -116,6 +116,8 @@ void* Heap::allocate_large(std::size_t bytes, bool noscan, Tag tag, std::size_t 
   Span* span = nullptr;
   {
     const SlowPath slow_path(Pages::holding(bytes).bytes(), *thread_cache);
+    slow_path.cache().owe_sweep(bytes);
+    slow_path.cache().pay_sweep_debt();
     span = take_large(bytes, span_class, tag, alignment, run);
     auto* const dirty = reinterpret_cast<char*>(run.start + run.dirty_begin * kPageSize);
     const std::size_t dirty_bytes = (run.dirty_end - run.dirty_begin) * kPageSize;
@@ -202,11 +204,12 @@ void Heap::free_span(Span* span) {
   scavenger.note_free();
 }
 
-Span* Heap::take_unswept(CentralList& list, int& tries) {
+Span* Heap::take_unswept(CentralList& list, ThreadCache& cache, int& tries) {
   for (; tries > 0; --tries) {
     Span* span = list.pop_unswept();
     if (span == nullptr) return nullptr;
     sweep(*span);
+    cache.has_swept(span->bytes());
     if (span->allocated < span->slot_count) return span;
     list.push_swept(span);
   }
@@ -219,7 +222,7 @@ Span* Heap::take_span(SpanClass span_class, ThreadCache& cache) {
   for (std::size_t i = 0; i < shards; ++i) {
     CentralList& list = shards_[(cache.shard + i) % shards].central[span_class];
     if (Span* span = list.pop_partial_swept()) return span;
-    if (Span* span = take_unswept(list, tries)) return span;
+    if (Span* span = take_unswept(list, cache, tries)) return span;
   }
   return allocate_small_span(span_class, &cache.pages);
 }
@@ -233,10 +236,17 @@ void Heap::flip_sweepgen() {
   const std::size_t shards = shard_count();
   for (std::size_t s = 0; s < shards; ++s) {
     for (std::size_t c = 0; c < limit; ++c) shards_[s].central[c].flip();
+    shards_[s].sweep_cursor.store_relaxed(0);
   }
-  sweep_cursor_.store_relaxed(0);
   sweepgen_.store_relaxed(sweepgen() + 2);
   in_use_at_flip_.store_relaxed(span_bytes());
+}
+
+void Heap::pace_sweep(std::size_t allowed) {
+  constexpr std::size_t kMost = std::size_t{64} * kSweepUnit;
+  const std::size_t ratio =
+      allowed == 0 ? 0 : span_bytes() * kSweepUnit / std::max(allowed, kLeastSweepDistance);
+  sweep_ratio.store_relaxed(static_cast<std::uint32_t>(std::min(ratio, kMost)));
 }
 
 void Heap::poison_dead(const Span& span) {
@@ -277,26 +287,31 @@ void Heap::sweep(Span& span) {
 }
 
 void Heap::sweep_and_put(Span* span, CentralList& list) {
+  const bool was_empty = span->allocated == 0;
   sweep(*span);
-  if (span->allocated == 0) {
+  if (span->allocated == 0 && (was_empty || emptied.load_relaxed() == Emptied::freed)) {
     free_span(span);
   } else {
     list.push_swept(span);
   }
 }
 
-bool Heap::sweep_one() {
-  const std::size_t limit = shard_count() * kSpanClassCount;
-  for (std::size_t i = sweep_cursor_.load_relaxed(); i < limit; ++i) {
-    CentralList& list = shards_[i / kSpanClassCount].central[i % kSpanClassCount];
-    if (Span* span = list.pop_unswept()) {
-      sweep_and_put(span, list);
-      return true;
+std::size_t Heap::sweep_one() {
+  const std::size_t shards = shard_count();
+  for (std::size_t i = 0; i < shards; ++i) {
+    Shard& shard = shards_[(thread_shard + i) % shards];
+    for (std::size_t c = shard.sweep_cursor.load_relaxed(); c < kSpanClassCount; ++c) {
+      CentralList& list = shard.central[c];
+      if (Span* span = list.pop_unswept()) {
+        const std::size_t bytes = span->bytes();
+        sweep_and_put(span, list);
+        return bytes;
+      }
+      // Nothing unswept ever comes back to a list before the next flip.
+      shard.sweep_cursor.store_relaxed(c + 1);
     }
-    // Nothing unswept ever comes back to a list before the next flip.
-    sweep_cursor_.store_relaxed(i + 1);
   }
-  return false;
+  return 0;
 }
 
 bool Heap::sweep_one_large() {
@@ -345,11 +360,13 @@ void Heap::flush_page_caches() {
 std::size_t Heap::release_idle() { return scavenger.release_all(); }
 
 void Heap::free_everything() {
-  while (sweep_one()) {
+  while (sweep_one() > 0) {
   }
   // Nothing is marked, so a flip makes every object dead.
   flip_sweepgen();
-  while (sweep_one()) {
+  emptied.store_relaxed(Emptied::freed);
+  sweep_ratio.store_relaxed(0);
+  while (sweep_one() > 0) {
   }
 }
 

@@ -32,6 +32,12 @@
 
 namespace gort::alloc {
 
+/// What becomes of a span in which a sweep leaves nothing: its pages go back to the page heap, or
+/// it waits in its shard for its thread, and they go back if the next sweep finds it still empty.
+/// Where cycles follow each other within less than a millisecond, threads would otherwise make the
+/// same spans again and again, and get each other's memory.
+enum class Emptied { freed, kept };
+
 class Heap {
  public:
   // --- spans -------------------------------------------------------------------------------------
@@ -53,12 +59,16 @@ class Heap {
   std::uint32_t sweepgen() const { return sweepgen_.load_relaxed(); }
   /// Every span becomes unswept. World stopped, caches flushed, nothing unswept left.
   void flip_sweepgen();
-  /// Sweeps one unswept span, of any class. False if there is none.
-  bool sweep_one();
+  /// From now on allocation pays for the sweep (ThreadCache::owe_sweep), so that all is swept when
+  /// `allowed` more bytes have been allocated; 0: it need not be. World stopped.
+  void pace_sweep(std::size_t allowed);
+  /// Sweeps one unswept span, of any class, of the calling thread's shard if there is one. Returns
+  /// its bytes, 0 if nothing is unswept.
+  std::size_t sweep_one();
   /// The same among large objects.
   bool sweep_one_large();
-  /// Sweeps the span and then frees it, if it is empty, or puts it back on the list it was popped
-  /// from.
+  /// Sweeps the span and then frees it, if it is empty (see Emptied), or puts it back on the list
+  /// it was popped from.
   void sweep_and_put(Span* span, CentralList& list);
 
   // --- books -------------------------------------------------------------------------------------
@@ -95,6 +105,10 @@ class Heap {
   Atomic<std::size_t> run_limit{kMaxRunBytes};
   /// Whether sweeping fills the slots of dead objects with kPoison.
   Atomic<bool> poison{false};
+  Atomic<Emptied> emptied{Emptied::freed};
+  /// Bytes of spans to sweep for each byte that is allocated, in units of 1/kSweepUnit. Written
+  /// with the world stopped.
+  Atomic<std::uint32_t> sweep_ratio{0};
 
   // --- caches ------------------------------------------------------------------------------------
   void add_cache(ThreadCache& cache);
@@ -126,7 +140,8 @@ class Heap {
     CentralList central[kSpanClassCount];  // [0] and [1] hold the large objects, all in shard 0
     Atomic<std::uint64_t> allocated_objects[kSpanClassCount];
     Atomic<std::uint64_t> freed_objects[kSpanClassCount];
-    std::size_t caches = 0;  // guard: pages.lock
+    Atomic<std::size_t> sweep_cursor{0};  // classes below have nothing unswept
+    std::size_t caches = 0;               // guard: pages.lock
   };
 
   PageRun take_pages(Pages count, PageCache* cache);
@@ -140,7 +155,7 @@ class Heap {
   void poison_dead(const Span& span);
   // unswept -> swept: mark bits become alloc bits, the dead are counted. `span` is owned.
   void sweep(Span& span);
-  Span* take_unswept(CentralList& list, int& tries);
+  Span* take_unswept(CentralList& list, ThreadCache& cache, int& tries);
 
   Atomic<std::uint32_t> sweepgen_{2};
   Shard shards_[kMaxShards];
@@ -151,8 +166,6 @@ class Heap {
   Atomic<std::size_t> span_count_{0};
   Atomic<std::size_t> in_use_at_flip_{0};
   Atomic<std::size_t> unpublished_bytes_{0};
-  /// Lists below (shard * kSpanClassCount + class) have nothing unswept.
-  Atomic<std::size_t> sweep_cursor_{0};
   ThreadCache* caches_ = nullptr;  ///< guard: pages.lock
 };
 

@@ -28,8 +28,28 @@ void* ThreadCache::refill_and_allocate(SpanClass span_class, std::size_t size) {
   return object;
 }
 
+// A thread may have swept more than it owes, on its way to free slots: that counts.
+void ThreadCache::owe_sweep(std::size_t bytes) {
+  const std::size_t ratio = heap.sweep_ratio.load_relaxed();
+  sweep_debt_ += static_cast<std::int64_t>(bytes * ratio / kSweepUnit);
+}
+
+void ThreadCache::pay_sweep_debt() {
+  if (GORT_LIKELY(sweep_debt_ < kLeastSweep)) return;
+  const std::int64_t until = std::max(sweep_debt_ - kMostSweep, kLeastSweep);
+  while (sweep_debt_ >= until) {
+    const std::size_t bytes = heap.sweep_one();
+    if (bytes == 0) {
+      sweep_debt_ = 0;
+      return;
+    }
+    has_swept(bytes);
+  }
+}
+
 void ThreadCache::refill(SpanClass span_class) {
   counters.refills.fetch_add_relaxed(1);
+  pay_sweep_debt();
   for (unsigned attempt = 0;;) {
     if (spans_[span_class] != nullptr) {
       if (next_run(span_class)) return;
@@ -70,6 +90,7 @@ bool ThreadCache::next_run(SpanClass span_class) {
     // Before the memset: a locked instruction behind it would wait for all of its stores.
     heap.heap_live.fetch_add_relaxed(bytes + kAllowance);
     allowance_ += bytes + kAllowance;
+    owe_sweep(bytes + kAllowance);
   }
   allowance_ -= bytes;
   if (!span.fresh) std::memset(start, 0, bytes);
@@ -136,6 +157,7 @@ void ThreadCache::flush() {
 void ThreadCache::give_back_the_rest() {
   if (allowance_ > 0) heap.heap_live.fetch_sub_relaxed(allowance_);
   allowance_ = 0;
+  sweep_debt_ = 0;
   if (!pages.empty()) {
     LockGuard guard(heap.pages.lock);
     heap.pages.flush(pages);

@@ -128,6 +128,13 @@ class ThreadCache {
   }
   std::uint64_t tiny_allocations() const { return tiny_allocations_.load_relaxed(); }
 
+  /// Proportional sweeping: the thread allocates `bytes` and owes some of the sweep for that.
+  void owe_sweep(std::size_t bytes);
+  /// It has swept a span of so many bytes on its own behalf.
+  void has_swept(std::size_t bytes) { sweep_debt_ -= static_cast<std::int64_t>(bytes); }
+  /// Sweeps until what is owed is less than kLeastSweep.
+  void pay_sweep_debt();
+
   std::uint32_t shard = 0;                ///< of the central lists; const after Heap::add_cache()
   PageCache pages;                        ///< what new spans are made of
   ThreadCache* next_cache = nullptr;      ///< the heap's list of caches; guard: heap lock
@@ -150,6 +157,7 @@ class ThreadCache {
 
   Atomic<char*> tiny_block_{nullptr};  ///< 16-byte block that tiny objects come from
   std::size_t allowance_ = 0;          ///< counted in heap.heap_live, not handed out
+  std::int64_t sweep_debt_ = 0;        ///< bytes of spans; a flush forgives it
   std::size_t tiny_used_ = 0;          ///< bytes of it that are taken
   Atomic<std::uint64_t> tiny_allocations_{0};
 };

@@ -69,7 +69,7 @@ void Cycle::resume() {
 }
 
 void Cycle::finish_sweep() {
-  while (alloc::heap.sweep_one()) poll();
+  while (alloc::heap.sweep_one() > 0) poll();
   record_.sweep_ns = now_ns() - record_.start_ns;
   phase(Phase::sweep_finished);
 }
@@ -276,6 +276,7 @@ void Cycle::end_marking() {
   alloc::heap.allocate_black.store_relaxed(false);
   detail::marking.store_relaxed(false);
   alloc::heap.flip_sweepgen();
+  alloc::heap.emptied.store_relaxed(emptied_);
 
   // Marked by markers, and born marked: in runs that were there at the start, and in what was
   // handed out since, less what the flush took back of both.
@@ -296,6 +297,8 @@ void Cycle::end_marking() {
   collector_.runway_.store_relaxed(
       mark_runway(allocated, traced, record_.assisted, record_.marked));
   collector_.update_goal();
+  const std::size_t trigger = collector_.trigger();
+  alloc::heap.pace_sweep(trigger == kNoLimit ? 0 : trigger - std::min(trigger, record_.marked) + 1);
   record_.next_goal = collector_.goal();
   counters.objects_marked.fetch_add_relaxed(mark_pool.objects_marked.load_relaxed());
   counters.bytes_marked.fetch_add_relaxed(traced);
@@ -304,7 +307,7 @@ void Cycle::end_marking() {
 
 void Cycle::sweep() {
   const std::int64_t start = now_ns();
-  while (alloc::heap.sweep_one()) poll();
+  while (alloc::heap.sweep_one() > 0) poll();
   counters.sweep_ns.fetch_add_relaxed(
       static_cast<std::uint64_t>(now_ns() - start + record_.sweep_ns));
   mark_pool.trim();

@@ -27,6 +27,7 @@
 #include <cstddef>
 #include <cstdint>
 
+#include <gort/alloc/heap.h>
 #include <gort/gc/cycle_event.h>
 #include <gort/gc/marker.h>
 #include <gort/gc/world.h>
@@ -106,6 +107,7 @@ class Cycle {
   CleanupRecord* dying_ = nullptr;  // destructors that are due, to be marked from
   std::size_t black_bytes_ = 0;     // unused slots of runs that turned black
   std::size_t allocating_threads_ = 0;
+  alloc::Emptied emptied_ = alloc::Emptied::freed;  // what the sweep does with empty spans
 };
 
 }  // namespace gort::gc

@@ -14,7 +14,7 @@
 // so nobody waits for a thread that sleeps; ranges and roots come last, when little is left white.
 //
 // No barrier, nothing is born black, as nobody runs. Dead large objects are swept at once, all else
-// when allocation needs it or when the next cycle begins.
+// by those who allocate. Spans that the sweep finds empty stay with their thread for one cycle more.
 //
 // The number of objects is a guess. If there turn out to be more than kMostObjects, or more than
 // kMostBytes to look at, all marks are taken back, the world goes on, and the collector's thread is
@@ -108,6 +108,7 @@ bool Cycle::mark_in_one_stop() {
     mark_dying();
   }
   mark_start_ns_ = stop_start_ns_;
+  emptied_ = alloc::Emptied::kept;
   end_marking();
   collector_.begun_.store_seq_cst(collector_.begun_.load_relaxed() + 1);
   resume();
@@ -154,6 +155,7 @@ bool Collector::try_small_cycle(Thread& self) {
         }
         owner->announce(cycle);
         if (owner->sweep_wanted_.load_acquire() == owner->begun_.load_relaxed()) {
+          alloc::heap.emptied.store_relaxed(alloc::Emptied::freed);
           cycle.sweep();
         } else {
           cycle.sweep_large();

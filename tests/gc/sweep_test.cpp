@@ -1,0 +1,29 @@
+// Sweeping between two cycles, by the threads that allocate.
+
+#include <catch2/catch.hpp>
+
+#include <gort/base/counters.h>
+#include <gort/base/units.h>
+#include <gort/tests/gc/heap_fixture.h>
+
+using namespace gort;
+using gort_test::ExactHeap;
+using gort_test::Node;
+
+TEST_CASE("allocation finishes the sweep before the next cycle begins", "[gc][sweep]") {
+  const bool small = GENERATE(true, false);
+  gc::CollectorOptions options;
+  options.background_sweep = false;
+  options.small_cycles = small;
+  const ExactHeap heap(options);
+  const std::uint64_t cycles = counters.cycles.load_relaxed();
+  while (counters.cycles.load_relaxed() == cycles) make<Node>();
+  // No more of that class: nobody comes across its spans in search of free slots.
+  while (alloc::heap.heap_live.load_relaxed() + 256_KiB < gc::collector.trigger()) {
+    make_array<char>(2048);
+  }
+  CHECK(counters.cycles.load_relaxed() == cycles + 1);
+  std::size_t left = 0;
+  while (const std::size_t bytes = alloc::heap.sweep_one()) left += bytes;
+  CHECK(left < 512_KiB);
+}
