@@ -1,6 +1,9 @@
 #include <gort/gc/ranges.h>
 
 #include <algorithm>
+#include <stdexcept>
+
+#include <fmt/format.h>
 
 #include <gort/base/fatal.h>
 #include <gort/base/metadata.h>
@@ -46,16 +49,19 @@ FiberStack* Ranges::add_stack(const char* low, const char* high) {
   return stack;
 }
 
-void Ranges::remove_stack(FiberStack* stack) {
+bool Ranges::remove_stack(FiberStack* stack) {
+  FiberStack* found = nullptr;
   {
     LockGuard guard(lock_);
     for (FiberStack** at = &stacks_; *at != nullptr; at = &(*at)->next) {
       if (*at != stack) continue;
-      *at = stack->next;
+      found = stack;
+      *at = found->next;
       break;
     }
   }
-  metadata::destroy(stack);
+  metadata::destroy(found);
+  return found != nullptr;
 }
 
 const char* Ranges::high_end_of(const char* address) {
@@ -114,6 +120,10 @@ GORT_NO_SANITIZE void leave_stack(void* context) {
 namespace gort {
 
 void add_root_range(const void* begin, const void* end) {
+  if (begin > end) {
+    throw std::invalid_argument(
+        fmt::format("gort::add_root_range: begin {} is behind end {}", begin, end));
+  }
   const gc::MaybeRuntimeScope runtime;
   gc::ranges.add(static_cast<const char*>(begin), static_cast<const char*>(end));
 }
@@ -124,13 +134,24 @@ bool remove_root_range(const void* begin, const void* end) {
 }
 
 StackId register_stack(void* low, void* high) {
+  if (low >= high) {
+    throw std::invalid_argument(
+        fmt::format("gort::register_stack: low {} is not below high {}", low, high));
+  }
   const gc::MaybeRuntimeScope runtime;
   return gc::ranges.add_stack(static_cast<const char*>(low), static_cast<const char*>(high));
 }
 
 void unregister_stack(StackId stack) {
-  const gc::MaybeRuntimeScope runtime;
-  gc::ranges.remove_stack(stack);
+  bool known = false;
+  {
+    const gc::MaybeRuntimeScope runtime;
+    known = gc::ranges.remove_stack(stack);
+  }
+  if (known) return;
+  throw std::invalid_argument(
+      fmt::format("gort::unregister_stack: {} is not the id of a registered stack",
+                  static_cast<const void*>(stack)));
 }
 
 GORT_NOINLINE void switch_stack(StackId to) {

@@ -45,7 +45,7 @@ class Ranges {
   void add(const char* begin, const char* end);
   bool remove(const char* begin, const char* end);
   FiberStack* add_stack(const char* low, const char* high);
-  void remove_stack(FiberStack* stack);
+  bool remove_stack(FiberStack* stack);
 
   /// Calls `f(low, high)` for each range. World stopped.
   template <class F>
@@ -84,7 +84,7 @@ namespace gort {
 /// From now on every aligned word of [begin, end) may be a reference: what it points at (also into
 /// the middle) is kept. The memory must stay readable until it is removed. Ranges are scanned with
 /// the world stopped; for single references use Root<T>. A range may be added more than once.
-/// Throws std::bad_alloc. Any thread.
+/// Throws std::bad_alloc, and std::invalid_argument if begin is behind end. Any thread.
 GORT_API void add_root_range(const void* begin, const void* end);
 /// Takes back one add_root_range with the same bounds; false if there is none.
 GORT_API bool remove_root_range(const void* begin, const void* end);
@@ -92,9 +92,10 @@ GORT_API bool remove_root_range(const void* begin, const void* end);
 /// A stack that the program runs fibers on.
 using StackId = gc::FiberStack*;
 /// Says that [low, high) is a stack which attached threads are going to run on. Throws
-/// std::bad_alloc.
+/// std::bad_alloc, and std::invalid_argument if low is not below high.
 GORT_API StackId register_stack(void* low, void* high);
-/// The stack is not used any more: neither running nor to be resumed.
+/// The stack is not used any more: neither running nor to be resumed. Throws std::invalid_argument
+/// if no stack with this id is registered.
 GORT_API void unregister_stack(StackId stack);
 /// The calling thread, which is attached, is about to leave the stack that it runs on for `to`
 /// (null: the stack that the system gave the thread). Call it as the last thing before the switch,

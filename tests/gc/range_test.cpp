@@ -2,9 +2,13 @@
 
 #include <atomic>
 #include <csignal>
+#include <memory>
+#include <stdexcept>
+#include <string>
 #include <thread>
 #include <vector>
 
+#include <fmt/format.h>
 #include <ucontext.h>
 
 #include <gort/gc/ranges.h>
@@ -66,6 +70,60 @@ TEST_CASE("ranges are removed as often as they were added", "[gc][range]") {
   heap.collect();
   CHECK(heap.objects() == 0);
   table[1] = nullptr;
+}
+
+namespace {
+
+// The message of the std::invalid_argument that f() throws.
+template <class F>
+std::string refusal(F&& f) {
+  try {
+    f();
+  } catch (const std::invalid_argument& e) {
+    return e.what();
+  }
+  return "none";
+}
+
+}  // namespace
+
+TEST_CASE("a range the wrong way round is refused, and leaves nothing", "[gc][range]") {
+  ExactHeap heap;
+  heap.collect();
+  const std::size_t roots = gc::collector.last_cycle().root_bytes;
+  const std::string message = refusal([] { add_root_range(table + 1, table); });
+  CHECK(message == fmt::format("gort::add_root_range: begin {} is behind end {}",
+                               fmt::ptr(table + 1), fmt::ptr(table)));
+  CHECK_FALSE(remove_root_range(table + 1, table));
+  add_root_range(table, table);  // empty
+  heap.collect();
+  CHECK(gc::collector.last_cycle().root_bytes == roots);
+  CHECK(remove_root_range(table, table));
+}
+
+TEST_CASE("a stack that is not registered is refused by its address", "[gc][fiber]") {
+  ExactHeap heap;
+  char stack[64];
+  char other[64];
+  CHECK(refusal([&] { register_stack(stack + 64, stack); }) ==
+        fmt::format("gort::register_stack: low {} is not below high {}", fmt::ptr(stack + 64),
+                    fmt::ptr(stack)));
+  CHECK(refusal([&] { register_stack(stack, stack); }) != "none");
+  const StackId id = register_stack(stack, stack + 64);
+  const StackId kept = register_stack(other, other + 64);
+  unregister_stack(id);
+  const auto unknown = [](const void* address) {
+    return fmt::format("gort::unregister_stack: {} is not the id of a registered stack", address);
+  };
+  CHECK(refusal([&] { unregister_stack(id); }) == unknown(id));
+  CHECK(refusal([&] { unregister_stack(nullptr); }) != "none");
+  // Taken for an id, and no memory of the runtime's.
+  gc::FiberStack foreign;
+  CHECK(refusal([&] { unregister_stack(&foreign); }) == unknown(&foreign));
+  CHECK(gc::ranges.high_end_of(other) == other + 64);
+  unregister_stack(kept);
+  CHECK(gc::ranges.high_end_of(other) == nullptr);
+  heap.collect();
 }
 
 // The argument of ranges.h: references move between ranges and the heap while markers run.
