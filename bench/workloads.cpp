@@ -53,11 +53,13 @@ struct GortHeap {
     const MemStats s = gort::mem_stats();
     HeapStats result{s.NumGC, 0, 0, static_cast<std::int64_t>(s.OtherSys >> 10)};
     const std::int64_t oldest = std::max<std::int64_t>(after, result.collections - 256);
+    Latencies pauses;
     for (std::int64_t n = oldest; n < result.collections; ++n) {
       const auto ns = static_cast<std::int64_t>(s.PauseNs[static_cast<std::size_t>(n) % 256]);
-      result.pause_max_ns = std::max(result.pause_max_ns, ns);
+      pauses.record(ns);
       result.pause_total_ns += ns;
     }
+    result.set_pauses(pauses);
     return result;
   }
 };

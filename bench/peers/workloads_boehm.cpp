@@ -15,7 +15,8 @@ namespace gort::bench {
 namespace {
 
 // Stops of the world: one or more a collection; what counts is the sum within a collection.
-std::atomic<std::int64_t> stopped_at{0}, in_collection{0}, longest{0}, total{0};
+std::atomic<std::int64_t> stopped_at{0}, in_collection{0}, total{0};
+Latencies pauses;  // written with the collector's lock held, read when nobody allocates
 
 void on_event(GC_EventType event) {
   if (event == GC_EVENT_START) in_collection = 0;
@@ -24,8 +25,8 @@ void on_event(GC_EventType event) {
     const std::int64_t ns = now_ns() - stopped_at;
     in_collection += ns;
     total += ns;
-    longest = std::max<std::int64_t>(longest, in_collection);
   }
+  if (event == GC_EVENT_END) pauses.record(in_collection);
 }
 
 struct BoehmHeap : PlainHeap {
@@ -75,8 +76,9 @@ struct BoehmHeap : PlainHeap {
 
   // The callback sees every stop, so nothing is subtracted but what stats() was asked before.
   static HeapStats stats(std::int64_t) {
-    const HeapStats result{static_cast<std::int64_t>(GC_get_gc_no()), longest, total, -1};
-    longest = 0;
+    HeapStats result{static_cast<std::int64_t>(GC_get_gc_no()), -1, total, -1};
+    result.set_pauses(pauses);
+    pauses = {};
     total = 0;
     return result;
   }

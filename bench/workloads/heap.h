@@ -34,6 +34,8 @@
 #include <unordered_map>
 #include <utility>
 
+#include <gort/bench/workloads/latency.h>
+
 #ifndef GORT_FIELDS
 #define GORT_FIELDS(...) static_assert(true, "")
 #endif
@@ -49,6 +51,14 @@ struct HeapStats {
   std::int64_t pause_max_ns = -1;    ///< the longest that one collection stopped the world in all
   std::int64_t pause_total_ns = -1;  ///< all collections' stops
   std::int64_t metadata_kb = -1;     ///< memory of the runtime itself
+  std::int64_t pause_p50_ns = -1;    ///< half of the collections stopped it for less in all
+  std::int64_t pause_p90_ns = -1;
+
+  void set_pauses(const Latencies& pauses) {
+    pause_max_ns = pauses.max();
+    pause_p50_ns = pauses.quantile(0.5);
+    pause_p90_ns = pauses.quantile(0.9);
+  }
 };
 
 /// The IdMap of heaps that have no map of their own.

@@ -3,6 +3,7 @@
 // A histogram of times: 16 buckets for every power of two, so a bucket is at most 6 % wide. One for
 // each thread, added up at the end.
 
+#include <algorithm>
 #include <array>
 #include <bit>
 #include <cstdint>
@@ -22,13 +23,13 @@ class Latencies {
     count_ += other.count_;
     if (other.max_ > max_) max_ = other.max_;
   }
-  /// The upper end of the bucket in which the value of this rank (0 to 1) lies.
+  /// The upper end of the bucket in which the value of this rank (0 to 1) lies, or the maximum.
   std::int64_t quantile(double rank) const {
     const auto wanted = static_cast<std::uint64_t>(rank * static_cast<double>(count_));
     std::uint64_t seen = 0;
     for (std::size_t i = 0; i < kBuckets; ++i) {
       seen += buckets_[i];
-      if (seen > wanted) return static_cast<std::int64_t>(upper_end(i));
+      if (seen > wanted) return static_cast<std::int64_t>(std::min(upper_end(i), max_));
     }
     return max();
   }

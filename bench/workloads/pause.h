@@ -122,6 +122,8 @@ void pause(std::uint64_t mib, unsigned threads, std::uint64_t ops) {
   Line("pause", std::to_string(mib) + "MiB/" + std::to_string(threads), H::kName)
       .add(ops * threads, m, checksum)
       .add("collections", stats.collections < 0 ? -1 : stats.collections - full.collections)
+      .add("pause_p50_ns", stats.pause_p50_ns)
+      .add("pause_p90_ns", stats.pause_p90_ns)
       .add("pause_max_ns", stats.pause_max_ns)
       .add("pause_total_ns", stats.pause_total_ns)
       .add("alloc_p50_ns", all.quantile(0.5))

@@ -49,5 +49,5 @@ func graph(nodes, collections int) {
 	runtime.KeepAlive(root)
 	s := stats(before)
 	newLine("graph", strconv.Itoa(nodes)).result(nodes*collections, m, checksum).
-		add("pause_max_ns", s.pauseMax).add("metadata_kb", s.metadataKB).print()
+		add("pause_max_ns", int64(s.pauses.max)).add("metadata_kb", s.metadataKB).print()
 }

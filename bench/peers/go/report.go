@@ -97,7 +97,8 @@ func (l *line) result(ops int, m measurement, checksum uint64) *line {
 func (l *line) print() { fmt.Println(l.text.String() + "}") }
 
 type heapStats struct {
-	collections, pauseMax, pauseTotal, metadataKB int64
+	collections, pauseTotal, metadataKB int64
+	pauses                              latencies
 }
 
 // The pauses are those after the first `after` collections, of the last 256.
@@ -115,16 +116,15 @@ func stats(after int64) heapStats {
 	}
 	for n := oldest; n < s.collections; n++ {
 		ns := int64(m.PauseNs[n%256])
-		if ns > s.pauseMax {
-			s.pauseMax = ns
-		}
+		s.pauses.record(ns)
 		s.pauseTotal += ns
 	}
 	return s
 }
 
 func (l *line) pauses(s heapStats) *line {
-	return l.add("pause_max_ns", s.pauseMax).add("pause_total_ns", s.pauseTotal)
+	return l.add("pause_p50_ns", s.pauses.quantile(0.5)).add("pause_p90_ns", s.pauses.quantile(0.9)).
+		add("pause_max_ns", int64(s.pauses.max)).add("pause_total_ns", s.pauseTotal)
 }
 
 func release() { debug.FreeOSMemory() }
@@ -191,7 +191,11 @@ func (l *latencies) quantile(rank float64) int64 {
 				return int64(i)
 			}
 			octave := uint64(i>>subBits) - 1
-			return int64((uint64(i%(1<<subBits)+1<<subBits)+1)<<octave - 1)
+			end := (uint64(i%(1<<subBits)+1<<subBits)+1)<<octave - 1
+			if end > l.max {
+				end = l.max
+			}
+			return int64(end)
 		}
 	}
 	return int64(l.max)
