@@ -74,7 +74,8 @@ expect('a program that fails is an error', $status == 1
          && $text =~ /Failed: go: binary_trees 14: exit status 3/);
 expect('its figures do not count', $text !~ /gort \/ peer/);
 
-program('bench_workloads', ns => [1, 1, 1], checksum => 'aa', status => 0, workload => 'window',
+# Not --quick from here on: whose turn it is first runs once without being counted.
+program('bench_workloads', ns => [(9, 1) x 3], checksum => 'aa', status => 0, workload => 'window',
         case => '5/9', more => '"push_p9999_ns":7000,"push_max_ns":8000000,"pause_max_ns":2000000,');
 unlink "$directory/peer_go";
 ($text, $status) = output("--only 'window'");
@@ -82,13 +83,14 @@ expect('of a window, the slowest steps', $status == 0
          && $text =~ /^window 5\/9 .*worst stop ms +.*p99\.99 us +longest ms$/m
          && $text =~ /^gort .* 2\.00 \(2\.00\.\.2\.00\) .* 7\.00 \(7\.00\.\.7\.00\) +8\.00 \(8\.00\.\.8\.00\)$/m);
 
-program('bench_workloads', ns => [10, 10, 10], checksum => 'aa', status => 0, workload => 'growth',
+program('bench_workloads', ns => [(90, 10) x 3], checksum => 'aa', status => 0, workload => 'growth',
         case => 'collect/16MiB', more => '"pause_max_ns":3000000,');
 ($text, $status) = output("--only 'growth (16|64) ' --memory 400");
 expect('what needs more memory than there is, is left out', $status == 0
          && $text =~ /Left out: growth 64 \(takes 416 MiB of memory, 400 are free\)/);
 (my $short) = output("--only 'growth (16|64) ' --memory 400 --json");
 expect('which a saved run tells too', $short =~ /"missing":\[.*"growth 64 \(takes 416 MiB/);
+expect('the first run of a turn does not count', $text =~ /^collect\/16MiB +1\.00 \(1\.00\.\.1\.00\)$/m);
 expect('and nothing else', $text =~ /^collect\/16MiB +3\.00 \(3\.00\.\.3\.00\)$/m && $text !~ /growth 16 \(takes/);
 
 (undef, $status) = output('--rounds 0');
