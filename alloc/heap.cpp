@@ -6,6 +6,7 @@
 
 #include <gort/alloc/arena.h>
 #include <gort/alloc/collector_hooks.h>
+#include <gort/alloc/describe.h>
 #include <gort/alloc/scavenger.h>
 #include <gort/base/counters.h>
 #include <gort/base/fatal.h>
@@ -21,6 +22,12 @@ namespace {
 std::size_t record_bytes(std::size_t slots, bool described) {
   return sizeof(Span) + 2 * bits::words_for(slots) * sizeof(std::uint64_t) +
          (described ? slots * sizeof(Tag) : 0);
+}
+
+const void* first_freed_and_marked(const Span& span) {
+  std::uint32_t slot = 0;
+  while (slot < span.slot_count && (span.is_allocated(slot) || !span.is_marked(slot))) ++slot;
+  return reinterpret_cast<const void*>(span.slot_start(slot));
 }
 
 }  // namespace
@@ -259,16 +266,18 @@ void Heap::poison_dead(const Span& span) {
 void Heap::sweep(Span& span) {
   const std::uint32_t generation = sweepgen();
   GORT_CHECK(span.sweepgen.load_relaxed() == generation - 2,
-             "span at {:#x} to be swept has generation {}, the heap {}", span.start,
-             span.sweepgen.load_relaxed(), generation);
+             "span at {:#x} to be swept has generation {}, the heap {}; {}", span.start,
+             span.sweepgen.load_relaxed(), generation,
+             describe(reinterpret_cast<const void*>(span.start)).view());
   span.sweepgen.store_relaxed(generation - 1);
   const std::size_t words = span.bit_words();
   const std::size_t live = bits::count_range(span.mark_bits, 0, span.slot_count);
   // Markers take every reference out of an object for one to an object.
   GORT_CHECK(live <= span.allocated,
              "span at {:#x} has {} objects of {} bytes, and {} are marked: an object holds a "
-             "reference to one that has been freed",
-             span.start, span.allocated, span.elem_size, live);
+             "reference to one that has been freed; {}",
+             span.start, span.allocated, span.elem_size, live,
+             describe(first_freed_and_marked(span)).view());
   const std::size_t freed = span.allocated - live;
   if (freed > 0 && poison.load_relaxed()) poison_dead(span);
   std::swap(span.alloc_bits, span.mark_bits);

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include <gort/alloc/describe.h>
 #include <gort/alloc/page_state.h>
 #include <gort/base/counters.h>
 
@@ -114,9 +115,15 @@ void PageAllocator::reuse_returned(std::size_t first, std::size_t count, std::si
 void PageAllocator::free(std::uintptr_t start, Pages count) {
   const std::uintptr_t offset = start - window.base;
   const std::size_t limit = window.arena_limit.load_relaxed() * kArenaSize;
-  GORT_CHECK(offset < limit && count.bytes() <= limit - offset && offset % kPageSize == 0,
-             "{} pages at {:#x} are not of this heap", count.count(), start);
+  if (GORT_UNLIKELY(offset >= limit || count.bytes() > limit - offset || offset % kPageSize != 0)) {
+    refuse_free(start, count, "are not of this heap", start);
+  }
   const std::size_t first = offset / kPageSize;
+  const std::size_t last_place = (offset + count.bytes() - 1) / kArenaSize;
+  for (std::size_t place = offset / kArenaSize; place <= last_place; ++place) {
+    if (GORT_LIKELY(arena_at(place) != nullptr)) continue;  // else skipped: somebody else's
+    refuse_free(start, count, "are not of this heap", start);
+  }
   put_back(first, count.count());
   used_.owner_add_relaxed(-count.bytes());
   idle_.owner_add_relaxed(count.bytes());
@@ -127,12 +134,24 @@ void PageAllocator::free(std::uintptr_t start, Pages count) {
   }
 }
 
+// Says what is at `culprit`, as far as that can be known.
+void PageAllocator::refuse_free(std::uintptr_t start, Pages count, std::string_view why,
+                                std::uintptr_t culprit) GORT_NO_THREAD_SAFETY_ANALYSIS {
+  lock.release();  // for describe(); nobody goes on from here
+  fatal("{} pages at {:#x} {}; {}", count.count(), start, why,
+        describe(reinterpret_cast<const void*>(culprit)).view());
+}
+
 // Used pages -> free.
 void PageAllocator::put_back(std::size_t first, std::size_t count) {
   for_each_part(first, count, [&](Arena& arena, std::size_t at, std::size_t here) {
     bits::for_each_word(at, here, [&](std::size_t w, std::uint64_t mask) {
-      GORT_CHECK((arena.used[w] & mask) == mask, "pages freed that are not used, near {:#x}",
-                 arena.start + w * bits::kWordBits * kPageSize);
+      const std::uint64_t unused = mask & ~arena.used[w];
+      if (GORT_UNLIKELY(unused != 0)) {
+        const auto bit = static_cast<std::size_t>(std::countr_zero(unused));
+        refuse_free(address_of(first), Pages(count), "are freed and not all used",
+                    arena.start + (w * bits::kWordBits + bit) * kPageSize);
+      }
       arena.used[w] &= ~mask;
     });
   });

@@ -46,9 +46,11 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <string_view>
 
 #include <gort/alloc/page_cache.h>
 #include <gort/base/atomic.h>
+#include <gort/base/ledger.h>
 #include <gort/base/lock.h>
 #include <gort/base/thread_annotations.h>
 #include <gort/base/units.h>
@@ -112,6 +114,8 @@ class PageAllocator {
   void reuse_returned(std::size_t first, std::size_t count, std::size_t returned)
       GORT_REQUIRES(lock);
   void put_back(std::size_t first, std::size_t count) GORT_REQUIRES(lock);
+  [[noreturn]] GORT_COLD void refuse_free(std::uintptr_t start, Pages count, std::string_view why,
+                                          std::uintptr_t culprit);
   void summarize(std::size_t first, std::size_t count) GORT_REQUIRES(lock);
 
   // Scavenging: a run of pages on its way to the operating system.
