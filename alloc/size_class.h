@@ -148,6 +148,18 @@ constexpr std::size_t block_size_for(std::size_t bytes) {
   return bytes > kMost ? kMost : Pages::holding(bytes).bytes();
 }
 
+/// What to ask for so that a block of at least `bytes` is aligned to `alignment`, a power of two up
+/// to a page: the least slot size that is a multiple of it, as spans begin at pages. (16 bytes need
+/// nothing: every slot size from 32 on is a multiple, and so is that of 16.) Above the small sizes
+/// `bytes` itself, since large objects begin at pages.
+constexpr std::size_t bytes_to_align(std::size_t bytes, std::size_t alignment) {
+  if (alignment <= 16 || bytes > kMaxSmallSize) return bytes;
+  std::size_t c = size_class_of(bytes);
+  while (kSizeClasses[c].size % alignment != 0) ++c;
+  return kSizeClasses[c].size;
+}
+static_assert(kMaxSmallSize % kPageSize == 0);  // so the search ends
+
 /// offset / size by a multiplication; `offset` lies inside a span of the class.
 constexpr std::uint32_t divide_by_size(std::size_t offset, std::uint32_t reciprocal) {
   return static_cast<std::uint32_t>((static_cast<std::uint64_t>(offset) * reciprocal) >> 32);

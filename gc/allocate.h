@@ -65,12 +65,13 @@ GORT_ALWAYS_INLINE T* construct(void* memory, Args&&... args) {
 
 namespace gort {
 
-/// A new T, constructed from `args`, as the only element of its block. If T has a destructor that
+/// A new T, constructed from `args`, as the only element of its block, aligned as T asks: to a page
+/// (8 KiB) at most. If T has a destructor that
 /// does something, it runs once nothing reaches the object any more, on the thread for cleanups
 /// (cleanup.h), or in shutdown(). Not if the constructor throws.
 template <class T, class... Args>
 T* make(Args&&... args) {
-  static_assert(alignof(T) <= 16, "gort::make aligns to 16 bytes at most");
+  static_assert(alignof(T) <= kPageSize, "gort::make aligns to a page (8192 bytes) at most");
   if constexpr (std::is_trivially_destructible_v<T>) {
     return gc::detail::construct<T>(gc::allocate_object<T>(), std::forward<Args>(args)...);
   } else {
@@ -87,16 +88,17 @@ T* make(Args&&... args) {
   }
 }
 
-/// `count` zeroed elements. T must be meaningful as zero bytes: arithmetic types, Ref, and structs
-/// of such; its default member initialisers do not run. Throws std::bad_alloc if count * sizeof(T)
-/// overflows.
+/// `count` zeroed elements, aligned likewise. T must be meaningful as zero bytes: arithmetic types,
+/// Ref, and structs of such; its default member initialisers do not run. Throws std::bad_alloc if
+/// count * sizeof(T) overflows.
 template <class T>
 T* make_array(std::size_t count) {
   static_assert(std::is_trivially_destructible_v<T>,
                 "gort::make_array: element destructors would not run");
-  static_assert(alignof(T) <= 16, "gort::make_array aligns to 16 bytes at most");
+  static_assert(alignof(T) <= kPageSize, "gort::make_array aligns to a page (8192 bytes) at most");
   if (count > std::numeric_limits<std::size_t>::max() / sizeof(T)) throw std::bad_alloc();
-  return static_cast<T*>(gc::allocate(count * sizeof(T), gc::layout_id<T>()));
+  const std::size_t bytes = alloc::bytes_to_align(count * sizeof(T), alignof(T));
+  return static_cast<T*>(gc::allocate(bytes, gc::layout_id<T>()));
 }
 
 }  // namespace gort

@@ -43,10 +43,10 @@ void* allocate_typed_slow(std::size_t size, LayoutId layout, Atomic<std::uint16_
 
 }  // namespace detail
 
-/// A zeroed block for one T.
+/// A zeroed block for one T, which may be aligned to a page at most.
 template <class T>
 GORT_ALWAYS_INLINE void* allocate_object() {
-  constexpr std::size_t kSize = sizeof(T);
+  constexpr std::size_t kSize = alloc::bytes_to_align(sizeof(T), alignof(T));
   if constexpr (kSize > alloc::kMaxSmallSize || (kHasReferences<T> && kSize > kMaxUniformSize)) {
     return allocate(kSize, layout_id<T>());
   } else if constexpr (kHasReferences<T>) {

@@ -1,5 +1,6 @@
 #include <catch2/catch.hpp>
 
+#include <algorithm>
 #include <array>
 
 #include <gort/alloc/size_class.h>
@@ -46,6 +47,28 @@ TEST_CASE("block sizes round to slots, then to pages", "[alloc][size_class]") {
   CHECK(block_size_for(32768) == 32768);
   CHECK(block_size_for(32769) == 5 * kPageSize);
   CHECK(block_size_for(~std::size_t{0}) == (~std::size_t{0} & ~(kPageSize - 1)));
+}
+
+TEST_CASE("an alignment up to a page has the least class whose slots all keep it",
+          "[alloc][size_class]") {
+  for (std::size_t alignment = 1; alignment <= kPageSize; alignment *= 2) {
+    for (std::size_t bytes = 0; bytes <= kMaxSmallSize; bytes += alignment) {
+      const std::size_t asked = bytes_to_align(bytes, alignment);
+      const std::size_t slot = block_size_for(asked);
+      REQUIRE(asked >= bytes);
+      if (bytes > 0) REQUIRE(slot % std::min(alignment, std::size_t{16}) == 0);
+      if (alignment <= 16) {
+        REQUIRE(asked == bytes);
+        continue;
+      }
+      REQUIRE(slot == asked);
+      REQUIRE(slot % alignment == 0);
+      for (std::size_t c = size_class_of(bytes); kSizeClasses[c].size < slot; ++c) {
+        REQUIRE(kSizeClasses[c].size % alignment != 0);
+      }
+    }
+    CHECK(bytes_to_align(kMaxSmallSize + alignment, alignment) == kMaxSmallSize + alignment);
+  }
 }
 
 TEST_CASE("tail waste is at most an eighth of a span", "[alloc][size_class]") {
