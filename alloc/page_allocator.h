@@ -80,7 +80,8 @@ class PageAllocator {
 
   /// Gives back idle memory, highest addresses first, until `bytes` are reached (it may be up to a
   /// huge page or a page of the system more) or nothing is left. Returns the bytes given back.
-  std::size_t scavenge(std::size_t bytes) GORT_EXCLUDES(lock);
+  std::size_t scavenge(std::size_t bytes, ReleaseReason reason = ReleaseReason::request)
+      GORT_EXCLUDES(lock);
   std::size_t scavenge_all() GORT_EXCLUDES(lock) { return scavenge(~std::size_t{0}); }
 
   // bytes; reserved() + returned() + idle() + used() == arenas * kArenaSize
@@ -124,7 +125,7 @@ class PageAllocator {
     std::size_t count = 0;
   };
   Candidate take_candidate(std::size_t below, std::size_t most) GORT_REQUIRES(lock);
-  void finish_candidate(Candidate run, bool given_back) GORT_REQUIRES(lock);
+  void finish_candidate(Candidate run, bool given_back, ReleaseReason reason) GORT_REQUIRES(lock);
 
   std::size_t lowest_free_ GORT_GUARDED_BY(lock) = 0;  ///< no page below is free
   /// The size of the system's pages that the scavenger's index is right for.

@@ -32,9 +32,24 @@ void stop_using_huge_pages(Arena& arena, std::size_t chunk) {
                      });
 }
 
+void count_given_back(std::size_t bytes, ReleaseReason reason) {
+  counters.scavenged_bytes.fetch_add_relaxed(bytes);
+  switch (reason) {
+    case ReleaseReason::next_cycle:
+      counters.scavenged_goal_bytes.fetch_add_relaxed(bytes);
+      break;
+    case ReleaseReason::memory_limit:
+      counters.scavenged_limit_bytes.fetch_add_relaxed(bytes);
+      break;
+    case ReleaseReason::request:
+      counters.scavenged_request_bytes.fetch_add_relaxed(bytes);
+      break;
+  }
+}
+
 }  // namespace
 
-std::size_t PageAllocator::scavenge(std::size_t bytes) {
+std::size_t PageAllocator::scavenge(std::size_t bytes, ReleaseReason reason) {
   std::size_t done = 0;
   std::size_t below = PageTree::kWindowPages;
   int refusals = 0;
@@ -46,7 +61,7 @@ std::size_t PageAllocator::scavenge(std::size_t bytes) {
     lock.release();
     const bool given_back = os::decommit(start, run.count * kPageSize);
     lock.acquire();
-    finish_candidate(run, given_back);
+    finish_candidate(run, given_back, reason);
     below = run.first;
     if (given_back) {
       done += run.count * kPageSize;
@@ -103,7 +118,7 @@ PageAllocator::Candidate PageAllocator::take_candidate(std::size_t below, std::s
   }
 }
 
-void PageAllocator::finish_candidate(Candidate run, bool given_back) {
+void PageAllocator::finish_candidate(Candidate run, bool given_back, ReleaseReason reason) {
   const std::size_t bytes = run.count * kPageSize;
   put_back(run.first, run.count);
   scavenging_.owner_add_relaxed(-bytes);
@@ -118,7 +133,7 @@ void PageAllocator::finish_candidate(Candidate run, bool given_back) {
   });
   idle_.owner_add_relaxed(-bytes);
   returned_.owner_add_relaxed(bytes);
-  counters.scavenged_bytes.fetch_add_relaxed(bytes);
+  count_given_back(bytes, reason);
 }
 
 }  // namespace gort::alloc

@@ -30,6 +30,7 @@
 #include <limits>
 
 #include <gort/alloc/config.h>
+#include <gort/base/ledger.h>
 
 namespace gort::alloc {
 
@@ -45,22 +46,33 @@ struct ScavengeInput {
   std::size_t not_heap = 0;  ///< resident bytes of the runtime's own
 };
 
+/// More than this the next cycle will not need; kNoGoal: nobody knows.
+constexpr std::size_t next_cycle_goal(const ScavengeInput& in) {
+  constexpr double kTop = static_cast<double>(std::size_t{1} << 62);
+  if (in.cycles < 2 || in.last_heap_goal == 0) return kNoGoal;
+  const double growth = static_cast<double>(in.heap_goal) / static_cast<double>(in.last_heap_goal);
+  const double bytes = static_cast<double>(in.in_use) * growth * (1 + kRetainShare);
+  return bytes < kTop ? static_cast<std::size_t>(bytes) : kNoGoal;
+}
+
+/// More than this the memory limit does not allow; kNoGoal: there is none.
+constexpr std::size_t limit_goal(const ScavengeInput& in) {
+  constexpr double kTop = static_cast<double>(std::size_t{1} << 62);
+  if (in.memory_limit == kNoGoal) return kNoGoal;
+  const double bytes = static_cast<double>(in.memory_limit) * kLimitShare;
+  const auto wanted = static_cast<std::size_t>(std::min(bytes, kTop));
+  return wanted > in.not_heap ? wanted - in.not_heap : 0;
+}
+
 /// Resident heap bytes above which idle memory goes back; kNoGoal: none does.
 constexpr std::size_t retained_goal(const ScavengeInput& in) {
-  constexpr double kTop = static_cast<double>(std::size_t{1} << 62);
-  std::size_t goal = kNoGoal;
-  if (in.cycles >= 2 && in.last_heap_goal > 0) {
-    const double growth =
-        static_cast<double>(in.heap_goal) / static_cast<double>(in.last_heap_goal);
-    const double bytes = static_cast<double>(in.in_use) * growth * (1 + kRetainShare);
-    if (bytes < kTop) goal = static_cast<std::size_t>(bytes);
-  }
-  if (in.memory_limit != kNoGoal) {
-    const double bytes = static_cast<double>(in.memory_limit) * kLimitShare;
-    const auto wanted = static_cast<std::size_t>(std::min(bytes, kTop));
-    goal = std::min(goal, wanted > in.not_heap ? wanted - in.not_heap : 0);
-  }
-  return goal;
+  return std::min(next_cycle_goal(in), limit_goal(in));
+}
+
+/// Why what is above the goal goes back.
+constexpr ReleaseReason release_reason(const ScavengeInput& in) {
+  return limit_goal(in) < next_cycle_goal(in) ? ReleaseReason::memory_limit
+                                              : ReleaseReason::next_cycle;
 }
 
 /// Keeps the work down to its share of the time.

@@ -26,7 +26,9 @@ void Scavenger::run() {
   std::uint64_t frees_seen = 0;  // before the last release
   while (!stopping_.load_acquire()) {
     const std::uint32_t seen = word_.load_acquire();
-    const ScavengePolicy::Step step = policy.next(now_ns(), heap.pages.resident(), goal());
+    const ScavengeInput now = input();
+    const std::size_t most = enabled_.load_relaxed() ? retained_goal(now) : kNoGoal;
+    const ScavengePolicy::Step step = policy.next(now_ns(), heap.pages.resident(), most);
     switch (step.action) {
       case ScavengePolicy::Action::release: {
         frees_seen = heap.pages.frees();
@@ -34,7 +36,7 @@ void Scavenger::run() {
         std::size_t bytes = 0;
         {
           LockGuard guard(lock_);
-          bytes = heap.pages.scavenge(step.bytes);
+          bytes = heap.pages.scavenge(step.bytes, release_reason(now));
         }
         const std::int64_t worked = thread_cpu_ns() - start;
         policy.released(bytes, worked);

@@ -98,6 +98,13 @@ inline constexpr auto kReasons = std::to_array<ReasonInfo>({
 });
 inline constexpr std::size_t kReasonCount = kReasons.size();
 
+/// Why idle pages went back to the operating system. A counter each (counters.h).
+enum class ReleaseReason : std::uint8_t {
+  next_cycle,    ///< in the background: more than the next cycle will need
+  memory_limit,  ///< in the background: more than the memory limit allows
+  request,       ///< somebody asked for it
+};
+
 /// Where every byte is, at one moment. Plain data.
 struct Ledger {
   std::size_t mapped = 0;                        ///< bytes

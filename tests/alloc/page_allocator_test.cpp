@@ -1,5 +1,6 @@
 #include <catch2/catch.hpp>
 
+#include <array>
 #include <atomic>
 #include <cstring>
 #include <thread>
@@ -130,13 +131,25 @@ class RandomRun {
     REQUIRE(cache_.returned_bytes() == model_cache_.count(false) * kPageSize);
   }
 
+  // For each reason, and in total.
+  static std::array<std::uint64_t, 4> given_back() {
+    return {
+        counters.scavenged_goal_bytes.load_relaxed(), counters.scavenged_limit_bytes.load_relaxed(),
+        counters.scavenged_request_bytes.load_relaxed(), counters.scavenged_bytes.load_relaxed()};
+  }
+
   void scavenge(std::size_t pages) {
     CAPTURE(pages);
     const std::size_t bytes = pages == PageModel::kNone ? pages : pages * kPageSize;
-    const std::uint64_t before = counters.scavenged_bytes.load_relaxed();
-    const std::size_t done = heap_.pages.scavenge(bytes);
+    static constexpr ReleaseReason kReasons[] = {
+        ReleaseReason::next_cycle, ReleaseReason::memory_limit, ReleaseReason::request};
+    const auto reason = random_.below(3);
+    std::array<std::uint64_t, 4> counts = given_back();
+    const std::size_t done = heap_.pages.scavenge(bytes, kReasons[reason]);
     REQUIRE(done == model_.scavenge(pages) * kPageSize);
-    REQUIRE(counters.scavenged_bytes.load_relaxed() - before == done);
+    counts[reason] += done;
+    counts[3] += done;
+    REQUIRE(given_back() == counts);
   }
 
   void compare() {

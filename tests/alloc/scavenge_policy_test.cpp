@@ -93,6 +93,20 @@ TEST_CASE("the retain goal is a share over what the next cycle needs", "[alloc][
   CHECK(retained_goal(in) == retained_mib(37.5));
 }
 
+TEST_CASE("the lower goal is the reason", "[alloc][scavenge]") {
+  ScavengeInput in;
+  in.memory_limit = 100_MiB;  // alone
+  CHECK(release_reason(in) == ReleaseReason::memory_limit);
+  in.cycles = 2;
+  in.in_use = 200_MiB;
+  in.last_heap_goal = in.heap_goal = 100_MiB;
+  CHECK(release_reason(in) == ReleaseReason::memory_limit);
+  in.in_use = 10_MiB;
+  CHECK(release_reason(in) == ReleaseReason::next_cycle);
+  in.memory_limit = kNoGoal;
+  CHECK(release_reason(in) == ReleaseReason::next_cycle);
+}
+
 TEST_CASE("there is no retain goal before the second cycle", "[alloc][scavenge]") {
   ScavengeInput in;
   in.in_use = 100_MiB;

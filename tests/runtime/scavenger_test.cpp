@@ -165,6 +165,100 @@ TEST_CASE("a memory limit brings resident memory below it, in the background",
   CHECK(ledger()[Place::page_free] > 20_MiB);  // and not much further
 }
 
+TEST_CASE("what goes back is counted by its reason", "[runtime][scavenger]") {
+  struct GivenBack {
+    std::uint64_t goal = counters.scavenged_goal_bytes.load_relaxed();
+    std::uint64_t limit = counters.scavenged_limit_bytes.load_relaxed();
+    std::uint64_t request = counters.scavenged_request_bytes.load_relaxed();
+    std::uint64_t total = counters.scavenged_bytes.load_relaxed();
+  };
+  const auto drop = [](std::size_t bytes) {
+    Root<Node> dropped;
+    build(dropped, bytes);
+  };
+  const auto all_gone = [] { return ledger()[Place::page_free] == 0; };
+  Options options;
+  options.gc_percent = -1;
+  Runtime runtime(options);
+  const GivenBack start;
+  drop(60_MiB);
+  collect();  // nothing is a reason to give it back, but:
+  release_os_memory();
+  const GivenBack asked;
+  CHECK(asked.request - start.request > 50_MiB);
+  CHECK(asked.total - start.total == asked.request - start.request);
+  REQUIRE(eventually(
+      [] { return !alloc::scavenger.figures().running || alloc::scavenger.figures().resting; }));
+  drop(60_MiB);
+  set_memory_limit(0);
+  collect();
+  REQUIRE(eventually(all_gone));
+  const GivenBack limited;
+  CHECK(limited.limit - asked.limit > 50_MiB);
+  CHECK(limited.request == asked.request);
+  set_memory_limit(kNoMemoryLimit);
+  set_gc_percent(100);
+  drop(60_MiB);
+  collect();
+  collect();  // hardly anything lives, so hardly anything is kept
+  REQUIRE(eventually(
+      [&limited] { return counters.scavenged_goal_bytes.load_relaxed() - limited.goal > 10_MiB; }));
+  CHECK(counters.scavenged_request_bytes.load_relaxed() == asked.request);
+  REQUIRE(eventually([] { return alloc::scavenger.figures().resting; }));
+  const GivenBack end;
+  CHECK(end.total - start.total ==
+        (end.goal - start.goal) + (end.limit - start.limit) + (end.request - start.request));
+}
+
+TEST_CASE("with larger pages of the system, what is left of one stays and is named",
+          "[runtime][scavenger][ledger]") {
+  struct LargePages {
+    LargePages() { os::set_page_size_for_test(64_KiB); }
+    ~LargePages() { os::set_page_size_for_test(0); }
+  } const large_pages;
+  Options options;
+  options.gc_percent = -1;
+  Runtime runtime(options);
+  Root<Node> keep;
+  std::uintptr_t address = 0;
+  {
+    // Eight nodes a page, eight pages one of the system's: one node in each of those stays.
+    Root<Node> dropped;
+    for (int i = 0; i < 16'384; ++i) {
+      Root<Node>& list = i % 64 == 0 ? keep : dropped;
+      build(list, 1);
+      if (i == 8192 + 32) address = reinterpret_cast<std::uintptr_t>(list.get());
+    }
+  }
+  collect();
+  const Ledger before = ledger();
+  CHECK(before[Reason::page_too_small] > 12_MiB);
+  CHECK(before[Reason::page_too_small] + before[Reason::scavenger_goal] ==
+        before[Place::page_free]);
+  const Location at = where_is(reinterpret_cast<const void*>(address));
+  CHECK(at.place == Place::page_free);
+  REQUIRE(at.reason);
+  CHECK(*at.reason == Reason::page_too_small);
+  CHECK_THAT(at.text(), Catch::Contains("the death of the neighbouring spans"));
+  // The thread gives back what it can, and rests on the rest.
+  set_memory_limit(0);
+  REQUIRE(eventually([] { return alloc::scavenger.figures().resting; }));
+  const Ledger pinned = ledger();
+  CHECK(pinned[Reason::page_too_small] > 12_MiB);
+  CHECK(pinned[Reason::page_too_small] == pinned[Place::page_free]);
+  const auto agree = [](const Ledger& l) {
+    CHECK(static_cast<double>(resident_arenas()) ==
+          Approx(static_cast<double>(resident_places(l))).epsilon(0.04).margin(256_KiB));
+  };
+  agree(pinned);
+  keep = nullptr;
+  collect();
+  REQUIRE(eventually([] { return ledger()[Place::page_free] < 128_KiB; }));
+  const Ledger after = ledger();
+  CHECK(after[Place::returned] >= before[Place::returned] + before[Place::page_free]);
+  agree(after);
+}
+
 TEST_CASE("after release_os_memory the process is as small as at its start",
           "[runtime][scavenger]") {
 #if GORT_ASAN || GORT_TSAN
