@@ -32,6 +32,7 @@ Atomic<std::size_t> ready_bytes{0};
 Atomic<std::uint64_t> calls{0};
 Atomic<std::uint64_t> fail_from{0};  // the call number that fails; 0 = none
 Atomic<bool> fail_all_later{false};
+Atomic<std::uint64_t> hints_refused{0};
 Atomic<std::size_t> pretended_page_size{0};
 
 // True if the test switch wants this call to fail.
@@ -39,6 +40,13 @@ bool call_must_fail() {
   const std::uint64_t n = calls.fetch_add_relaxed(1) + 1;
   const std::uint64_t from = fail_from.load_relaxed();
   return from != 0 && (n == from || (n > from && fail_all_later.load_relaxed()));
+}
+
+// The same for a hint, whose failure nobody is told.
+bool hint_must_fail() {
+  if (!call_must_fail()) return false;
+  hints_refused.fetch_add_relaxed(1);
+  return true;
 }
 
 // Names the range in /proc/self/maps, where the kernel supports it.
@@ -145,15 +153,18 @@ void release(void* address, std::size_t bytes, From from) {
   }
 }
 
-void drop_prepared(void* address, std::size_t bytes) { ::madvise(address, bytes, MADV_DONTNEED); }
+void drop_prepared(void* address, std::size_t bytes) {
+  if (!hint_must_fail()) ::madvise(address, bytes, MADV_DONTNEED);
+}
 
 void hint_huge_pages(void* address, std::size_t bytes, bool wanted) {
+  if (hint_must_fail()) return;
   ::madvise(address, bytes, wanted ? MADV_HUGEPAGE : MADV_NOHUGEPAGE);
 }
 
 void touch([[maybe_unused]] void* address, [[maybe_unused]] std::size_t bytes) {
 #ifdef MADV_POPULATE_WRITE
-  ::madvise(address, bytes, MADV_POPULATE_WRITE);
+  if (!hint_must_fail()) ::madvise(address, bytes, MADV_POPULATE_WRITE);
 #endif
 }
 
@@ -232,6 +243,8 @@ void fail_call_for_test(std::uint64_t k, bool and_all_later) {
 }
 
 std::uint64_t calls_for_test() { return calls.load_relaxed(); }
+
+std::uint64_t refused_hints_for_test() { return hints_refused.load_relaxed(); }
 
 void set_page_size_for_test(std::size_t bytes) { pretended_page_size.store_relaxed(bytes); }
 

@@ -100,6 +100,8 @@ StackBounds current_stack();
 void fail_call_for_test(std::uint64_t k, bool and_all_later = false);
 /// Calls that asked the system for something so far: the range of k above.
 std::uint64_t calls_for_test();
+/// Of the calls that were made to fail, those whose failure is ignored (hints and the like).
+std::uint64_t refused_hints_for_test();
 /// Pretends that the system's page has this size (a power of two, at least the real one; 0 = real).
 void set_page_size_for_test(std::size_t bytes);
 

@@ -255,6 +255,15 @@ TEST_CASE("a refusal of metadata is bad_alloc and returns the pages", "[alloc][o
   CHECK(heap.pages.used() == used);
 }
 
+// Until there are two more chunks behind which there are huge pages, and they are in use.
+static void use_huge_pages(CacheScope& cache) {
+  const std::uint64_t prepared = counters.prepared_bytes.load_relaxed();
+  while (heap.span_bytes() < kHugePagesFrom ||
+         counters.prepared_bytes.load_relaxed() < prepared + kHugePagesFrom + 3 * kChunkSize) {
+    cache->allocate(kClass, kSize);
+  }
+}
+
 TEST_CASE("a huge page is touched before it is used, while nobody waits for the thread",
           "[alloc][heap]") {
   struct HooksScope {
@@ -269,12 +278,28 @@ TEST_CASE("a huge page is touched before it is used, while nobody waits for the 
     CHECK(os::resident_bytes_of(context, kHugePageSize) == kHugePageSize);
     CHECK(touched.insert(context).second);  // once each
   };
-  const std::uint64_t prepared = counters.prepared_bytes.load_relaxed();
-  // Until there are two more chunks behind which there are huge pages, and they are in use.
-  while (heap.span_bytes() < kHugePagesFrom ||
-         counters.prepared_bytes.load_relaxed() < prepared + kHugePagesFrom + 3 * kChunkSize) {
-    cache->allocate(kClass, kSize);
-  }
+  use_huge_pages(cache);
   CHECK(touched.size() >= 2 * kChunkSize / kHugePageSize);
+  CHECK(heap.unpublished_bytes() == 0);
+}
+
+TEST_CASE("a huge page that the system does not touch for us is touched by its use",
+          "[alloc][heap][oom]") {
+  struct HooksScope {
+    ~HooksScope() { collector_hooks = {}; }
+  } const hooks;
+  CacheScope cache;
+  static int untouched = 0;
+  untouched = 0;
+  collector_hooks.while_parked = [](void (*f)(void*), void* context) {
+    const std::uint64_t before = os::refused_hints_for_test();
+    os::fail_call_for_test(1);
+    f(context);
+    os::fail_call_for_test(0);
+    CHECK(os::refused_hints_for_test() == before + 1);
+    untouched += os::resident_bytes_of(context, kHugePageSize) == 0;
+  };
+  use_huge_pages(cache);
+  CHECK(untouched >= 4);
   CHECK(heap.unpublished_bytes() == 0);
 }

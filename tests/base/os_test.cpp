@@ -76,6 +76,34 @@ TEST_CASE("the k-th call fails when a test asks for it", "[base][os]") {
   os::release(p, 64_KiB, os::From::ready);
 }
 
+TEST_CASE("what only asks for better memory may fail without a trace", "[base][os]") {
+  constexpr long kSize = 4 << 20;
+  void* p = os::reserve(kSize, 2_MiB);
+  REQUIRE(p != nullptr);
+  REQUIRE(os::prepare(p, kSize));
+  const Change change;
+  const std::uint64_t refused = os::refused_hints_for_test();
+  const std::uint64_t calls = os::calls_for_test();
+  os::fail_call_for_test(1, true);
+  os::hint_huge_pages(p, kSize, true);
+  os::touch(p, kSize);
+  CHECK(os::resident_bytes_of(p, kSize) == 0);  // it was not done
+  std::memset(p, 7, kSize);
+  os::drop_prepared(p, kSize);
+  CHECK(os::resident_bytes_of(p, kSize) == kSize);
+  os::hint_huge_pages(p, kSize, false);
+  CHECK(os::calls_for_test() == calls + 4);
+  CHECK(os::refused_hints_for_test() == refused + 4);
+  os::fail_call_for_test(0);
+  os::drop_prepared(p, kSize);
+  CHECK(os::resident_bytes_of(p, kSize) == 0);
+  os::touch(p, kSize);
+  CHECK(os::resident_bytes_of(p, kSize) == kSize);
+  CHECK(os::refused_hints_for_test() == refused + 4);
+  CHECK(change.is(0, 0, 0));
+  os::release(p, kSize, os::From::prepared);
+}
+
 TEST_CASE("the calling thread's stack holds its own variables", "[base][os]") {
   const int here = 0;
   const os::StackBounds stack = os::current_stack();
