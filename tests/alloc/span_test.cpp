@@ -1,12 +1,14 @@
 #include <catch2/catch.hpp>
 
 #include <atomic>
+#include <cstring>
 #include <thread>
 #include <vector>
 
 #include <gort/base/metadata.h>
 #include <gort/base/random.h>
 #include <gort/tests/alloc/cache_fixture.h>
+#include <gort/tests/alloc/page_fixture.h>
 #include <gort/tests/support/seed.h>
 
 // The span's record: addresses and slots, the two bitmaps, the sweep generation, its size.
@@ -14,6 +16,7 @@
 using namespace gort;
 using namespace gort::alloc;
 using gort_test::CacheScope;
+using gort_test::end_cycle;
 
 namespace {
 
@@ -28,6 +31,10 @@ struct OwnSpan {
   OwnSpan& operator=(const OwnSpan&) = delete;
   Span* operator->() const { return span; }
 };
+
+bool all_zero(const char* p, std::size_t bytes) {
+  return p[0] == 0 && std::memcmp(p, p + 1, bytes - 1) == 0;
+}
 
 }  // namespace
 
@@ -122,6 +129,54 @@ TEST_CASE("a flip makes every span unswept, a sweep brings it up to date", "[all
     CHECK(span->is_allocated(0));
     CHECK_FALSE(span->is_marked(0));  // ready for the next cycle
   }
+}
+
+// A class of one slot a run, of several pages: so it shows whether its memory was touched.
+TEST_CASE("what was never used is not cleared", "[alloc][span][fresh]") {
+  gort_test::EmptyHeap empty;
+  constexpr std::size_t kBig = 16_KiB;
+  constexpr SpanClass kClass = base_span_class(size_class_of(kBig), true);
+  const auto resident = [](const void* p) { return os::resident_bytes_of(p, kBig); };
+  CacheScope cache;
+  heap.run_limit.store_relaxed(1);
+  const auto take = [&cache] {
+    auto* const object = static_cast<char*>(cache->allocate(kClass, kBig));
+    CHECK(all_zero(object, kBig));
+    return object;
+  };
+  char* const first = static_cast<char*>(cache->allocate(kClass, kBig));
+  Span* const span = span_of(first);
+  CHECK(span->fresh);
+  CHECK(resident(first) == 0);
+  std::memset(first, 0x55, kBig);
+  // A sweep that frees nothing changes nothing.
+  gort_test::mark(first);
+  end_cycle(cache.cache);
+  CHECK(span->fresh);
+  char* const second = static_cast<char*>(cache->allocate(kClass, kBig));
+  CHECK(second == first + kBig);
+  CHECK(resident(second) == 0);
+  // One that frees something leaves dirt behind.
+  gort_test::mark(second);
+  end_cycle(cache.cache);
+  CHECK_FALSE(span->fresh);
+  CHECK(take() == first);
+  CHECK(resident(first) == kBig);
+  std::memset(first, 0x55, kBig);
+  // A span of pages that were used is not fresh; one of pages that were given back is.
+  end_cycle(cache.cache);
+  REQUIRE(heap.span_count() == 0);
+  CHECK(take() == first);
+  CHECK_FALSE(span_of(first)->fresh);
+  std::memset(first, 0x55, kBig);
+  end_cycle(cache.cache);
+  REQUIRE(heap.span_count() == 0);
+  heap.release_idle();
+  char* const again = static_cast<char*>(cache->allocate(kClass, kBig));
+  CHECK(again == first);
+  CHECK(span_of(again)->fresh);
+  CHECK(resident(again) == 0);
+  heap.run_limit.store_relaxed(kMaxRunBytes);
 }
 
 TEST_CASE("records take at most 4 % of a heap of 64-byte objects", "[alloc][span][metadata]") {
