@@ -181,6 +181,40 @@ TEST_CASE("threads mark from their own stacks while they are stopped", "[gc][sma
 
 #if !GORT_TSAN  // there, threads stop at polls alone
 
+// It might be about to take it, and nothing else refers to it.
+TEST_CASE("an interrupted thread keeps its next slot", "[gc][small_cycle]") {
+  const gort_test::SignalHeap heap;
+  std::atomic<int> stage{0};
+  Cell* first = nullptr;
+  Cell* next = nullptr;
+  std::thread interrupted([&] {
+    first = make<Cell>();
+    // So that the address of the next one is in no register any more, nor on the stack.
+    for (int i = 0; i < 10'000; ++i) make_array<char>(static_cast<std::size_t>(16 + i % 7 * 16));
+    stage = 1;
+    while (stage != 2) {
+    }
+    next = make<Cell>();
+    stage = 3;
+    while (stage != 4) {
+    }
+    gc::world.detach();
+  });
+  while (stage != 1) std::this_thread::yield();
+  const std::uint64_t before = counters.one_stop_cycles.load_relaxed();
+  while (counters.one_stop_cycles.load_relaxed() == before) make<Node>();
+  while (alloc::heap.sweep_one()) {
+  }
+  stage = 2;
+  while (stage != 3) std::this_thread::yield();
+  CHECK(next == first + 1);
+  CHECK(next->number == 0);
+  const alloc::Span* span = alloc::span_of(next);
+  CHECK(span->is_allocated(span->slot_of(reinterpret_cast<std::uintptr_t>(next))));
+  stage = 4;
+  join(interrupted);
+}
+
 // It may have been interrupted within malloc, which marking may need.
 TEST_CASE("a thread that a signal interrupted does not help", "[gc][small_cycle]") {
   const gort_test::SignalHeap heap;

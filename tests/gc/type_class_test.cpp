@@ -1,7 +1,9 @@
 #include <catch2/catch.hpp>
 
 #include <thread>
+#include <utility>
 
+#include <gort/alloc/collector_hooks.h>
 #include <gort/tests/gc/heap_fixture.h>
 
 using namespace gort;
@@ -17,6 +19,23 @@ struct Rare {
   GORT_FIELDS(Rare, only);
 };
 
+// Between the registration of the class and the first thread's look into the lists of spans, whose
+// locks would order the two threads, stands a hook: there that thread waits until the other one has
+// an object of the class.
+alloc::ThreadCache& (*real_enter)(std::size_t bytes) = nullptr;
+thread_local bool registers = false;
+Atomic<int> stage{0};
+
+alloc::ThreadCache& enter_after_the_other(std::size_t bytes) {
+  alloc::ThreadCache& cache = real_enter(bytes);
+  if (registers) {
+    registers = false;
+    stage.store_relaxed(2);
+    while (stage.load_relaxed() != 3) std::this_thread::yield();
+  }
+  return cache;
+}
+
 }  // namespace
 
 TEST_CASE("who learns of a uniform class sees what it was registered with", "[gc][type_class]") {
@@ -25,18 +44,21 @@ TEST_CASE("who learns of a uniform class sees what it was registered with", "[gc
   ExactHeap heap;
   Root<Rare> first;
   Root<Rare> second;
-  Atomic<int> stage{0};
+  stage.store_relaxed(0);
+  real_enter = std::exchange(alloc::collector_hooks.enter, enter_after_the_other);
   std::thread other([&] {
     gc::world.attach();
     stage.store_relaxed(1);
-    while (stage.load_relaxed() != 2) gc::world.poll(*gc::World::current());
+    while (stage.load_relaxed() != 2) std::this_thread::yield();
     second = make<Rare>();
+    stage.store_relaxed(3);
     gc::world.detach();
   });
   while (stage.load_relaxed() != 1) std::this_thread::yield();
+  registers = true;
   first = make<Rare>();
-  stage.store_relaxed(2);
   gort_test::join(other);
+  alloc::collector_hooks.enter = real_enter;
   first->only = make<Node>();
   second->only = make<Node>();
   const alloc::Span* span = alloc::span_of(second.get());

@@ -1,10 +1,12 @@
 #include <catch2/catch.hpp>
 
 #include <atomic>
+#include <chrono>
 #include <thread>
 #include <vector>
 
 #include <gort/base/counters.h>
+#include <gort/base/os.h>
 #include <gort/tests/gc/heap_fixture.h>
 
 using namespace gort;
@@ -140,6 +142,40 @@ TEST_CASE("nobody leaves a Blocking region while the world is stopped", "[gc][wo
   end.store_relaxed(true);
   gort_test::join(other);
   CHECK(moved == 0);
+}
+
+TEST_CASE("the world goes on when nobody helps any more", "[gc][world]") {
+  if (os::processors() < 2) return;  // nobody is awake in a stop
+  gort_test::ExactHeap heap;
+  static std::atomic<bool> helping{false};
+  static std::atomic<bool> dismissed{false};
+  static std::atomic<bool> too_early{false};
+  helping = dismissed = too_early = false;
+  std::atomic<bool> end{false};
+  std::thread other([&end] {
+    gc::Thread& self = gc::world.attach();
+    while (!end) gc::world.poll(self);
+    gc::world.detach();
+  });
+  while (gc::world.thread_count() < 2) std::this_thread::yield();
+  // Who is stopped helps if it is awake, which it is for a while if it has a processor.
+  for (int tries = 0; tries < 10'000 && !helping; ++tries) {
+    gc::with_world_stopped([] {
+      gc::world.call_help([](gc::Thread&) {
+        helping = true;
+        for (int ms = 0; ms < 50 && !dismissed; ++ms) {
+          std::this_thread::sleep_for(std::chrono::milliseconds(1));
+        }
+        too_early = dismissed.load();
+      });
+      for (int spin = 0; spin < 1000 && !helping; ++spin) compiler_barrier();
+      gc::world.dismiss_help();
+      dismissed = helping.load();
+    });
+  }
+  end = true;
+  gort_test::join(other);
+  CHECK_FALSE(too_early);
 }
 
 TEST_CASE("allocation before the start says what to do", "[gc][world]") {

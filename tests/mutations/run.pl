@@ -1,7 +1,7 @@
 #!/usr/bin/env perl
 # Takes out, one after the other, the lines listed in mutations.txt, builds the test program, runs
 # it, and expects it to fail: a line that no test misses is not tested. Works on a copy of the tree
-# under build/mutations. Usage: perl tests/mutations/run.pl [PATTERN]   (names that match, all else)
+# under build/mutations. Usage: ./dev mutations [PATTERN]   (names that match, all else)
 # Before that, the tests in question must pass as things are. Ends with "N found, M survived"; exit
 # status 1 if any survived or did not build.
 use strict;
@@ -76,6 +76,15 @@ sub run {
   }
   waitpid $pid, 0;
   return $? & 127 ? 128 + ($? & 127) : $? >> 8;
+}
+
+# As in ./dev: the thread sanitizer wants addresses that are not randomised by more than 28 bits.
+if (grep { $_->{build} eq 'tsan' } @list) {
+  my ($bits) = -r '/proc/sys/vm/mmap_rnd_bits' ? slurp('/proc/sys/vm/mmap_rnd_bits') =~ /(\d+)/ : 28;
+  if ($bits > 28 && !$ENV{GORT_DEV_FIXED_ADDRESSES} && system('setarch -R true 2>/dev/null') == 0) {
+    $ENV{GORT_DEV_FIXED_ADDRESSES} = 1;
+    exec 'setarch', '-R', $^X, $0, @ARGV or die "setarch: $!\n";
+  }
 }
 
 # A list that is out of date is told before anything is built.
