@@ -34,6 +34,7 @@ Atomic<std::uint64_t> fail_from{0};  // the call number that fails; 0 = none
 Atomic<bool> fail_all_later{false};
 Atomic<std::uint64_t> hints_refused{0};
 Atomic<std::size_t> pretended_page_size{0};
+Atomic<std::size_t> pretended_processors{0};
 
 // True if the test switch wants this call to fail.
 bool call_must_fail() {
@@ -183,7 +184,8 @@ std::size_t processors() {
     const long online = ::sysconf(_SC_NPROCESSORS_ONLN);
     return static_cast<std::size_t>(online > 0 ? online : 1);
   }();
-  return count;
+  const std::size_t pretended = pretended_processors.load_relaxed();
+  return pretended != 0 ? pretended : count;
 }
 
 std::size_t resident_bytes() {
@@ -247,5 +249,6 @@ std::uint64_t calls_for_test() { return calls.load_relaxed(); }
 std::uint64_t refused_hints_for_test() { return hints_refused.load_relaxed(); }
 
 void set_page_size_for_test(std::size_t bytes) { pretended_page_size.store_relaxed(bytes); }
+void set_processors_for_test(std::size_t count) { pretended_processors.store_relaxed(count); }
 
 }  // namespace gort::os

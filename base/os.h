@@ -104,5 +104,7 @@ std::uint64_t calls_for_test();
 std::uint64_t refused_hints_for_test();
 /// Pretends that the system's page has this size (a power of two, at least the real one; 0 = real).
 void set_page_size_for_test(std::size_t bytes);
+/// Pretends that there are so many processors (0 = the real number).
+void set_processors_for_test(std::size_t count);
 
 }  // namespace gort::os
