@@ -1,6 +1,8 @@
 #include <gort/gc/barrier.h>
 
+#include <algorithm>
 #include <cstring>
+#include <functional>
 
 #include <gort/base/counters.h>
 #include <gort/base/units.h>
@@ -13,6 +15,9 @@ namespace gort::gc {
 constinit Atomic<bool> detail::marking{false};
 
 namespace {
+
+// Of large arrays, so that a stop need not wait for a whole one.
+constexpr std::size_t kPiece = std::size_t{64} << 10;
 
 // With the calling thread in a runtime region. A thread that marking has ended for between the
 // barrier's test and this needs no record any more: the last stop has scanned its stack for it. A
@@ -56,8 +61,6 @@ void detail::clear_and_record(void** words, std::size_t count) noexcept {
 }
 
 void clear_references(void* memory, std::size_t bytes) {
-  // Pieces, so that a stop need not wait for a large array.
-  constexpr std::size_t kPiece = std::size_t{64} << 10;
   Thread* const self = World::current();
   for (auto* at = static_cast<char*>(memory); bytes > 0;) {
     const std::size_t here = bytes < kPiece ? bytes : kPiece;
@@ -70,6 +73,44 @@ void clear_references(void* memory, std::size_t bytes) {
     if (self != nullptr) world.leave_runtime(*self);
     at += here;
     bytes -= here;
+  }
+}
+
+namespace {
+
+// One piece, in a runtime region. Backwards if the words that are written may still have to be
+// read.
+void copy_piece(char* to, const char* from, std::size_t bytes, bool backwards) {
+  if (!detail::marking.load_relaxed()) {
+    std::memmove(to, from, bytes);
+    return;
+  }
+  auto* const words = reinterpret_cast<void**>(to);
+  auto* const source = reinterpret_cast<void**>(const_cast<char*>(from));
+  const std::size_t count = bytes / kWordSize;
+  for (std::size_t i = 0; i < count; ++i) {
+    const std::size_t at = backwards ? count - 1 - i : i;
+    const AtomicRef<void*> word(words[at]);
+    void* const old = word.load_relaxed();
+    word.store_relaxed(AtomicRef<void*>(source[at]).load_relaxed());
+    detail::record_overwritten(old);
+  }
+}
+
+}  // namespace
+
+// A stop between two pieces sees the copy half done. That hides nothing: what has been overwritten
+// while markers run is recorded, and what stands in `from` stays there until it stands in `to`.
+void copy_references(void* to, const void* from, std::size_t bytes) {
+  auto* const target = static_cast<char*>(to);
+  const auto* const source = static_cast<const char*>(from);
+  const bool backwards = std::less<>()(source, static_cast<const char*>(target));
+  for (std::size_t done = 0; done < bytes;) {
+    const std::size_t here = std::min(bytes - done, kPiece);
+    const std::size_t at = backwards ? bytes - done - here : done;
+    const MaybeRuntimeScope runtime;
+    copy_piece(target + at, source + at, here, backwards);
+    done += here;
   }
 }
 

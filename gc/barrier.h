@@ -72,4 +72,8 @@ GORT_ALWAYS_INLINE void init_reference(void** slot, void* value) {
 /// Words that are no references do no harm.
 GORT_API void clear_references(void* memory, std::size_t bytes);
 
+/// Copies `bytes` of memory (whole words, word aligned) that may hold references, recording what is
+/// overwritten. As memmove: the two may overlap.
+GORT_API void copy_references(void* to, const void* from, std::size_t bytes);
+
 }  // namespace gort::gc

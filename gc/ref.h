@@ -15,6 +15,10 @@ namespace gort {
 /// A Ref keeps its target alive only while it is inside a live heap object (or on a scanned stack).
 /// For a global or a member of a std container use Root.
 ///
+/// Of Refs in the heap every store goes through the barrier, so they are not for memcpy, memmove or
+/// memset: an object that such a call hides from the markers is freed although it is in use. Copy
+/// element by element (std::copy does), or all at once by copy_references().
+///
 /// Thread safety: as a plain pointer; unsynchronised writes and reads of one Ref are a race of the
 /// program.
 template <class T>
@@ -51,6 +55,13 @@ class Ref {
 
   T* target_ = nullptr;
 };
+
+/// What memmove would do for `count` references: the two arrays may overlap. At memory's speed, and
+/// with a barrier for all while markers run. A stop waits for 64 KiB of it at most.
+template <class T>
+void copy_references(Ref<T>* to, const Ref<T>* from, std::size_t count) {
+  gc::copy_references(to, from, count * sizeof(Ref<T>));
+}
 
 }  // namespace gort
 

@@ -5,6 +5,7 @@
 
 #include <catch2/catch.hpp>
 
+#include <algorithm>
 #include <atomic>
 #include <csignal>
 #include <memory>
@@ -113,6 +114,67 @@ TEST_CASE("references that are cleared in bulk are recorded", "[gc][barrier]") {
   }
   CHECK(wrong == 0);
   CHECK(heap.objects() == kCount + 2);
+}
+
+TEST_CASE("references that a bulk copy overwrites are recorded", "[gc][barrier]") {
+  ExactHeap heap(with_phases());
+  constexpr std::size_t kCount = 20'000;  // more than one piece
+  const auto numbered = [](long first) {
+    Root<Ref<Node>> array(make_array<Ref<Node>>(kCount));
+    for (std::size_t i = 0; i < kCount; ++i) {
+      array.get()[i] = make<Node>();
+      array.get()[i]->value = first + static_cast<long>(i);
+    }
+    return array;
+  };
+  const Root<Ref<Node>> array = numbered(0);
+  const Root<Ref<Node>> other = numbered(kCount);
+  Root<Ref<Node>> black;
+  at_marking_started = [&] {
+    black = make_array<Ref<Node>>(kCount);
+    copy_references(black.get(), array.get(), kCount);
+    copy_references(array.get(), other.get(), kCount);
+  };
+  heap.collect();
+  long wrong = 0;
+  for (std::size_t i = 0; i < kCount; ++i) {
+    wrong += black.get()[i]->value != static_cast<long>(i);
+    wrong += array.get()[i]->value != static_cast<long>(kCount + i);
+    wrong += array.get()[i].get() != other.get()[i].get();
+  }
+  CHECK(wrong == 0);
+  CHECK(heap.objects() == 2 * kCount + 3);
+}
+
+TEST_CASE("a bulk copy may overlap, while markers run or not", "[gc][barrier]") {
+  ExactHeap heap(with_phases());
+  // Pieces are of 8192 references.
+  const std::size_t count = GENERATE(0U, 1U, 2U, 100U, 8192U, 8193U, 3U * 8192U - 1U);
+  const std::size_t distance = GENERATE(0U, 1U, 99U, 8192U, 8193U);
+  CAPTURE(count, distance);
+  const std::size_t whole = count + distance;
+  const bool up = GENERATE(false, true);
+  const Root<Ref<Node>> array = make_array<Ref<Node>>(whole);
+  const Root<Ref<Node>> expected = make_array<Ref<Node>>(whole);
+  const auto shift = [&] {
+    for (std::size_t i = 0; i < whole; ++i) array.get()[i] = make<Node>();
+    std::copy(array.get(), array.get() + whole, expected.get());
+    if (up) {
+      copy_references(array.get() + distance, array.get(), count);
+      std::copy_backward(expected.get(), expected.get() + count, expected.get() + whole);
+    } else {
+      copy_references(array.get(), array.get() + distance, count);
+      std::copy(expected.get() + distance, expected.get() + whole, expected.get());
+    }
+  };
+  const bool marking = GENERATE(false, true);
+  if (marking) {
+    at_marking_started = shift;
+  } else {
+    shift();
+  }
+  heap.collect();
+  CHECK(std::equal(array.get(), array.get() + whole, expected.get()));
 }
 
 TEST_CASE("what is allocated during marking outlives it, small, tiny and large", "[gc][barrier]") {
