@@ -14,6 +14,9 @@ struct GortMap {
                      std::uint64_t value) {
     map[key] = value;
   }
+  static std::uint64_t size(const gort::Map<std::uint64_t, std::uint64_t>& map) {
+    return map.size();
+  }
 };
 
 }  // namespace

@@ -31,6 +31,10 @@ struct GortMaps {
     map.erase(key);
   }
   template <class M>
+  static void clear(const M& map) {
+    map.clear();
+  }
+  template <class M>
   static std::uint64_t size(const M& map) {
     return map.size();
   }
@@ -40,6 +44,17 @@ struct GortMaps {
     for (const auto& [key, value] : map) sum += value;
     return sum;
   }
+
+  // On the stack, where the collector looks.
+  template <class M>
+  class Many {
+   public:
+    explicit Many(std::uint64_t n) : maps_(gort::make_array<M>(n)) {}
+    M* begin() { return maps_; }
+
+   private:
+    M* maps_;
+  };
 
   class Strings {
    public:

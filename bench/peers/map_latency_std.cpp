@@ -13,6 +13,7 @@ struct PeerMap {
   static void start() {}
   static Map make() { return {}; }
   static void assign(Map& map, std::uint64_t key, std::uint64_t value) { map[key] = value; }
+  static std::uint64_t size(const Map& map) { return map.size(); }
 };
 
 }  // namespace

@@ -9,6 +9,8 @@
 //     miss      look up as many keys that are not there (of the strings, one in a thousand is)
 //     iterate   add up all values
 //     churn     delete a key and insert another: the size stays. One operation is both
+//     delete    delete every key of full maps, as many of them as there are repetitions
+//     clear     empty such maps at once
 //
 // A line of output a case. The template argument B says whose map it is:
 //
@@ -16,7 +18,8 @@
 //     IntMap, StringMap             the maps
 //     make<M>()                     an empty one
 //     find(m, k)                    pointer to the value, or null
-//     assign(m, k, v), erase(m, k), size(m), sum(m)
+//     assign(m, k, v), erase(m, k), clear(m), size(m), sum(m)
+//     Many<M>                       n maps: begin() is an array
 //     Strings                       n string keys that the map may refer to: begin() is an array
 
 #include <cstdint>
@@ -58,6 +61,8 @@ class MapCases {
       }
       checksum = B::size(map);
     });
+    map = {};
+    remove<typename B::IntMap>(keys.data(), [&keys](std::uint64_t i) { return keys[i]; });
   }
 
   void run_string() {
@@ -77,16 +82,24 @@ class MapCases {
       }
       checksum = B::size(map);
     });
+    map = {};
+    remove<typename B::StringMap>(keys, [](std::uint64_t i) { return i; });
   }
 
  private:
   // Calls f(checksum) as often as this case is repeated, and prints the line.
   template <class F>
   void each(const char* name, F f) {
+    once(name, [&](std::uint64_t& checksum) {
+      for (std::uint64_t i = 0; i < repetitions_; ++i) f(checksum);
+    });
+  }
+  template <class F>
+  void once(const char* name, F f) {
     B::collect();
     std::uint64_t checksum = 0;
     Measurement m;
-    for (std::uint64_t i = 0; i < repetitions_; ++i) f(checksum);
+    f(checksum);
     m.stop();
     Line("map", name_ + '/' + name, B::kName).add(keys_ * repetitions_, m, checksum).print();
   }
@@ -98,6 +111,30 @@ class MapCases {
       for (std::uint64_t i = 0; i < keys_; ++i) B::assign(fresh, keys[i], value(i));
       map = std::move(fresh);
       checksum = B::size(map);
+    });
+  }
+
+  template <class M, class Key, class Value>
+  void remove(const Key* keys, Value value) {
+    on_full_maps<M>("delete", keys, value, [&](M& map) {
+      for (std::uint64_t i = 0; i < keys_; ++i) B::erase(map, keys[i]);
+    });
+    on_full_maps<M>("clear", keys, value, [](M& map) { B::clear(map); });
+  }
+
+  template <class M, class Key, class Value, class F>
+  void on_full_maps(const char* name, const Key* keys, Value value, F f) {
+    typename B::template Many<M> maps(repetitions_);
+    for (std::uint64_t n = 0; n < repetitions_; ++n) {
+      M map = B::template make<M>();
+      for (std::uint64_t i = 0; i < keys_; ++i) B::assign(map, keys[i], value(i));
+      maps.begin()[n] = std::move(map);
+    }
+    once(name, [&](std::uint64_t& checksum) {
+      for (std::uint64_t n = 0; n < repetitions_; ++n) {
+        f(maps.begin()[n]);
+        checksum += keys_ - B::size(maps.begin()[n]);
+      }
     });
   }
 
@@ -152,6 +189,10 @@ struct StandardMaps {
     map.erase(key);
   }
   template <class M>
+  static void clear(M& map) {
+    map.clear();
+  }
+  template <class M>
   static std::uint64_t size(const M& map) {
     return map.size();
   }
@@ -161,6 +202,9 @@ struct StandardMaps {
     for (const auto& [key, value] : map) sum += value;
     return sum;
   }
+
+  template <class M>
+  using Many = std::vector<M>;
 
   class Strings {
    public:

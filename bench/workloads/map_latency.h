@@ -4,16 +4,19 @@
 // empty, timed one by one with the processor's counter. What a growth costs at once shows in the
 // tail.
 //
-// B says whose map it is: kName, start(), make() and assign(map, key, value).
+// B says whose map it is: kName, start(), make(), assign(map, key, value) and size(map).
 
 #include <algorithm>
 #include <chrono>
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
+#include <string>
+#include <string_view>
 #include <vector>
 
 #include <gort/bench/workloads/random.h>
+#include <gort/bench/workloads/report.h>
 
 #include <x86intrin.h>
 
@@ -33,11 +36,11 @@ inline double nanoseconds_a_tick() {
 
 template <class B>
 int map_latency_main(int argc, char** argv) {
-  if (argc != 2) {
-    std::fprintf(stderr, "usage: %s KEYS\n", argv[0]);
+  const std::uint64_t count = argc == 3 ? std::strtoull(argv[2], nullptr, 10) : 0;
+  if (count == 0 || std::string_view(argv[1]) != "map_latency") {
+    std::fprintf(stderr, "usage: %s map_latency KEYS\n", argv[0]);
     return 2;
   }
-  const std::uint64_t count = std::strtoull(argv[1], nullptr, 0);
   const double tick = nanoseconds_a_tick();
   B::start();
   Random random(1);
@@ -45,25 +48,26 @@ int map_latency_main(int argc, char** argv) {
   for (std::uint64_t& key : keys) key = random.next();
   std::vector<std::uint64_t> ticks(count);
   auto map = B::make();
-  std::uint64_t total = __rdtsc();
+  Measurement m;
   for (std::uint64_t i = 0; i < count; ++i) {
     const std::uint64_t before = __rdtsc();
     B::assign(map, keys[i], i);
     ticks[i] = __rdtsc() - before;
   }
-  total = __rdtsc() - total;
+  m.stop();
   std::sort(ticks.begin(), ticks.end());
   const auto at = [&](double share) {
     const auto index = static_cast<std::size_t>(share * static_cast<double>(count - 1));
-    return static_cast<double>(ticks[index]) * tick;
+    return static_cast<std::int64_t>(static_cast<double>(ticks[index]) * tick);
   };
-  std::printf(
-      "{\"workload\":\"map_latency\",\"impl\":\"%s\",\"keys\":%llu,\"mean_ns\":%.1f,\"p50_ns\":%."
-      "0f,"
-      "\"p99_ns\":%.0f,\"p99.9_ns\":%.0f,\"p99.99_ns\":%.0f,\"max_ns\":%.0f}\n",
-      B::kName, static_cast<unsigned long long>(count),
-      static_cast<double>(total) * tick / static_cast<double>(count), at(0.5), at(0.99), at(0.999),
-      at(0.9999), at(1));
+  Line("map_latency", "int64/" + std::to_string(count), B::kName)
+      .add(count, m, B::size(map))
+      .add("p50_ns", at(0.5))
+      .add("p99_ns", at(0.99))
+      .add("p999_ns", at(0.999))
+      .add("p9999_ns", at(0.9999))
+      .add("max_ns", at(1))
+      .print();
   return 0;
 }
 

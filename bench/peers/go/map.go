@@ -8,6 +8,36 @@ import (
 
 // As bench/workloads/map.h.
 
+// Every key of as many full maps as there are repetitions is deleted, then all are cleared.
+func removeAll[K comparable](run func(string, func() uint64), n, rep int, keys []K, value func(int) uint64) {
+	onFullMaps := func(name string, f func(map[K]uint64)) {
+		maps := make([]map[K]uint64, rep)
+		for i := range maps {
+			maps[i] = make(map[K]uint64)
+			for j, k := range keys {
+				maps[i][k] = value(j)
+			}
+		}
+		run(name, func() (sum uint64) {
+			for _, m := range maps {
+				f(m)
+				sum += uint64(n - len(m))
+			}
+			return sum
+		})
+	}
+	onFullMaps("delete", func(m map[K]uint64) {
+		for _, k := range keys {
+			delete(m, k)
+		}
+	})
+	onFullMaps("clear", func(m map[K]uint64) {
+		for k := range m { // one call of the runtime's; Go 1.19 has no clear(m)
+			delete(m, k)
+		}
+	})
+}
+
 func runMapCase(name string, ops int, f func() uint64) {
 	runtime.GC()
 	var checksum uint64
@@ -83,6 +113,8 @@ func mapInt64(n, ops int) {
 		}
 		return uint64(len(m))
 	})
+	m = nil
+	removeAll(run, n, rep, keys, func(i int) uint64 { return keys[i] })
 }
 
 func mapString(n, ops int) {
@@ -147,4 +179,6 @@ func mapString(n, ops int) {
 		}
 		return uint64(len(m))
 	})
+	m = nil
+	removeAll(run, n, rep, keys, func(i int) uint64 { return uint64(i) })
 }

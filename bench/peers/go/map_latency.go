@@ -2,7 +2,6 @@ package main
 
 import (
 	"fmt"
-	"runtime"
 	"sort"
 )
 
@@ -22,17 +21,16 @@ func mapLatency(count int) {
 	sort.Slice(ns, func(i, j int) bool { return ns[i] < ns[j] })
 	clock := ns[count/2]
 	m := map[uint64]uint64{}
-	total := nowNS()
-	for i, key := range keys {
-		before := nowNS()
-		m[key] = uint64(i)
-		ns[i] = nowNS() - before
-	}
-	total = nowNS() - total
+	of := measure(func() {
+		for i, key := range keys {
+			before := nowNS()
+			m[key] = uint64(i)
+			ns[i] = nowNS() - before
+		}
+	})
 	sort.Slice(ns, func(i, j int) bool { return ns[i] < ns[j] })
 	at := func(share float64) int64 { return ns[int(share*float64(count-1))] }
-	fmt.Printf(`{"workload":"map_latency","impl":"%s","keys":%d,"mean_ns":%.1f,"p50_ns":%d,`+
-		`"p99_ns":%d,"p99.9_ns":%d,"p99.99_ns":%d,"max_ns":%d,"clock_ns":%d}`+"\n",
-		runtime.Version(), len(m), float64(total)/float64(count), at(0.5), at(0.99), at(0.999),
-		at(0.9999), at(1), clock)
+	newLine("map_latency", fmt.Sprintf("int64/%d", count)).result(count, of, uint64(len(m))).
+		add("p50_ns", at(0.5)).add("p99_ns", at(0.99)).add("p999_ns", at(0.999)).
+		add("p9999_ns", at(0.9999)).add("max_ns", at(1)).add("clock_ns", clock).print()
 }
