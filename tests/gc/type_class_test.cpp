@@ -19,9 +19,10 @@ struct Rare {
   GORT_FIELDS(Rare, only);
 };
 
-// Between the registration of the class and the first thread's look into the lists of spans, whose
-// locks would order the two threads, stands a hook: there that thread waits until the other one has
-// an object of the class.
+// After the registration comes a hook: there the first thread waits until the other one has an
+// object of the class. Further on, the page allocator's lock would order the two, and the first
+// one's own reads of the entry would push its write out of the few accesses that the thread
+// sanitizer remembers of a word.
 alloc::ThreadCache& (*real_enter)(std::size_t bytes) = nullptr;
 thread_local bool registers = false;
 Atomic<int> stage{0};

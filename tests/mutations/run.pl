@@ -1,7 +1,8 @@
 #!/usr/bin/env perl
 # Takes out, one after the other, the lines listed in mutations.txt, builds the test program, runs
 # it, and expects it to fail: a line that no test misses is not tested. Works on a copy of the tree
-# under build/mutations. Usage: ./dev mutations [PATTERN]   (names that match, all else)
+# under build/mutations. Usage: ./dev mutations [PATTERN]   (names that match, all else). With --check
+# instead: only whether all of the list can be applied.
 # Before that, the tests in question must pass as things are. Ends with "N found, M survived"; exit
 # status 1 if any survived or did not build.
 use strict;
@@ -11,7 +12,8 @@ use Cwd qw(abs_path);
 
 $| = 1;
 my $root = abs_path(dirname(__FILE__) . '/../..');
-my $pattern = @ARGV ? $ARGV[0] : '.';
+my $check_only = @ARGV && $ARGV[0] eq '--check';
+my $pattern = @ARGV && !$check_only ? $ARGV[0] : '.';
 my $work = "$root/build/mutations";
 my $source = "$work/src";
 my $log = "$work/log";
@@ -78,6 +80,10 @@ sub run {
   return $? & 127 ? 128 + ($? & 127) : $? >> 8;
 }
 
+# A list that is out of date is told before anything is built.
+mutant_of($_) for @list;
+exit 0 if $check_only;
+
 # As in ./dev: the thread sanitizer wants addresses that are not randomised by more than 28 bits.
 if (grep { $_->{build} eq 'tsan' } @list) {
   my ($bits) = -r '/proc/sys/vm/mmap_rnd_bits' ? slurp('/proc/sys/vm/mmap_rnd_bits') =~ /(\d+)/ : 28;
@@ -86,9 +92,6 @@ if (grep { $_->{build} eq 'tsan' } @list) {
     exec 'setarch', '-R', $^X, $0, @ARGV or die "setarch: $!\n";
   }
 }
-
-# A list that is out of date is told before anything is built.
-mutant_of($_) for @list;
 
 # The copy keeps its times, so only what a mutation touches is built again; that may have been in an
 # earlier run.
