@@ -27,11 +27,12 @@ class Ref {
   static constexpr bool kGortReference = true;
   using element_type = T;
 
-  constexpr Ref() = default;
-  constexpr Ref(std::nullptr_t) {}  // NOLINT(google-explicit-constructor)
-  Ref(T* target) {
+  constexpr Ref() : target_(nullptr) {}
+  constexpr Ref(std::nullptr_t) : target_(nullptr) {}  // NOLINT(google-explicit-constructor)
+  // One store, and an atomic one: a marker may be reading the word.
+  Ref(T* target) {  // NOLINT(google-explicit-constructor)
     gc::init_reference(slot(), raw(target));
-  }  // NOLINT(google-explicit-constructor)
+  }
   Ref(const Ref& other) : Ref(other.get()) {}
   template <class U>
   requires std::is_convertible_v<U*, T*> Ref(const Ref<U>& other)
@@ -53,7 +54,7 @@ class Ref {
   void** slot() { return reinterpret_cast<void**>(const_cast<std::remove_const_t<T>**>(&target_)); }
   static void* raw(T* p) { return const_cast<void*>(static_cast<const void*>(p)); }
 
-  T* target_ = nullptr;
+  T* target_;
 };
 
 /// What memmove would do for `count` references: the two arrays may overlap. At memory's speed, and

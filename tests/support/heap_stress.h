@@ -9,6 +9,7 @@
 #include <cstdint>
 #include <mutex>
 #include <random>
+#include <shared_mutex>
 #include <thread>
 #include <vector>
 
@@ -65,7 +66,11 @@ class HeapStress {
     gort::Map<long, gort::Ref<Cell>> map = gort::make_map<long, gort::Ref<Cell>>(0);
   };
 
+  // Threads leave objects to each other, so what they share is guarded as any program's would be:
+  // shared_ to read references of objects, exclusively to change them in objects that others may
+  // have. Nobody allocates with it held.
   void touch(const Cell* cell) {
+    const std::shared_lock<std::shared_mutex> guard(shared_);
     for (int depth = 0; cell != nullptr && depth < 4; ++depth) {
       if (!cell->intact()) ++wrong;
       const Cell* const other = cell->other;
@@ -128,6 +133,7 @@ class HeapStress {
         break;
       }
       case 8: {  // cut and mend
+        const std::lock_guard<std::shared_mutex> guard(shared_);
         if (Cell* cell = t.slot().get()) {
           cell->next = t.below(2) == 0 ? nullptr : t.slot().get();
           cell->other = cell;
@@ -161,6 +167,7 @@ class HeapStress {
   }
 
   std::mutex lock_;
+  std::shared_mutex shared_;
   std::vector<gort::Root<Cell>> board_;
 };
 
