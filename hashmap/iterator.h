@@ -146,6 +146,8 @@ class MapIterator {
     if (s.next_bucket == s.start_bucket && s.wrapped) return false;
     s.bucket = Table::bucket_at(s.buckets, s.next_bucket);
     s.check_bucket = hashmap::kNoCheck;
+    // What was walked last need not outlive its growth.
+    if (GORT_UNLIKELY(pins_[4].target() != nullptr)) pins_[4].hold(nullptr);
     if (GORT_UNLIKELY(growing_since_start())) {
       const std::size_t number = s.next_bucket & (s.map->old_bucket_count() - 1);
       char* const old = Table::bucket_at(s.map->oldbuckets, number);
@@ -192,20 +194,18 @@ class MapIterator {
       }
       // An evacuated bucket has no live cells, the others no moved ones.
       const Tops tops = Tops::load(s.bucket).rotated(s.offset);
-      const CellMask cells = pending_;
-      for (pending_ = cells & tops.live(); pending_;) {
-        const std::size_t i = pending_.first();
-        pending_.drop_first();
+      for (CellMask live = pending_ & tops.live(); live; live.drop_first()) {
+        const std::size_t i = live.first();
+        pending_ = live.behind_first();
         if (take({s.bucket, (i + s.offset) & (kCells - 1)})) return;
       }
-      if (GORT_UNLIKELY(tops.has_evacuated_cells())) {
-        pending_ = cells;
-        if (step_moved(tops)) return;
-      }
+      if (GORT_UNLIKELY(tops.has_evacuated_cells()) && step_moved(tops)) return;
       s.bucket = Table::overflow(s.bucket);
-      if constexpr (!Table::kS.pointer_free) {
-        // clear() cuts it from its chain; of pointer-free ones the lists keep hold.
-        if (GORT_UNLIKELY(s.bucket != nullptr)) pins_[4].hold(s.bucket);
+      // clear() cuts it from its chain; of pointer-free ones the lists keep hold, and the old array
+      // may go.
+      if (GORT_UNLIKELY(s.bucket != nullptr) &&
+          (!Table::kS.pointer_free || pins_[4].target() != nullptr)) {
+        pins_[4].hold(s.bucket);
       }
       pending_ = CellMask::all();
     }
@@ -260,8 +260,9 @@ class MapIterator {
   }
 
   hashmap::IteratorState state_;
-  /// Cells of the current bucket still to visit, counted from state_.offset: those that were live
-  /// at the last look at it. A mask, as it is the one thing that each step waits for.
+  /// Cells of the current bucket still to visit, counted from state_.offset; which of them are live
+  /// is asked at each step, as a pair may be inserted meanwhile. A mask, as it is the one thing
+  /// that each step waits for.
   hashmap::CellMask pending_ = hashmap::CellMask::all();
   std::array<hashmap::Pin, 5> pins_;  // map, buckets, both lists, current bucket
   hashmap::IteratorMark mark_;        // gone before the map's pin

@@ -57,6 +57,8 @@ class CellMask {
     return static_cast<unsigned>(std::countr_zero(mask_)) >> 3;
   }
   constexpr void drop_first() { mask_ &= mask_ - 1; }
+  /// All cells behind the lowest one, whether in the set or not; the set must not be empty.
+  constexpr CellMask behind_first() const { return CellMask(all().mask_ & ~(mask_ ^ (mask_ - 1))); }
   constexpr std::size_t count() const { return static_cast<std::size_t>(std::popcount(mask_)); }
   constexpr CellMask operator&(CellMask other) const { return CellMask(mask_ & other.mask_); }
   static constexpr CellMask all() { return CellMask(0x8080808080808080U); }
