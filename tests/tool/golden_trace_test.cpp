@@ -31,7 +31,16 @@ GoldenState one_bucket() {
   GoldenState state;
   state.nil = false;
   state.count = 2;
-  state.buckets = {{{{0x89, 0x05, 0, 0, 0, 0, 0, 0}, {"7", "9"}}}};
+  state.buckets = {{{{0x89, 0x05, 0, 0, 0, 0, 0, 0}, {"7", "9"}, {}, ""}}};
+  return state;
+}
+
+// The same, with everything that newer recordings have.
+GoldenState detailed_bucket() {
+  GoldenState state = one_bucket();
+  state.extra = GoldenExtra{GoldenList{1, 2}, std::nullopt, 3};
+  state.buckets[0][0].data = "0703";
+  state.buckets[0][0].was = {"5"};
   return state;
 }
 
@@ -94,6 +103,51 @@ TEST_CASE("a golden trace is read field by field", "[tool][golden_trace]") {
   CHECK(t.snapshots[1].state.nil);
 }
 
+TEST_CASE("loops, NaN keys and what is left of old cells are read", "[tool][golden_trace]") {
+  const GoldenTrace t = parse_golden_trace(
+      "g.jsonl",
+      kType + kMake +
+          R"({"op":"set","k":"7ff8000000000001","h":"any","moved":[{"k":"7ff8000000000001","h":"a1"}]})"
+          "\n"
+          R"({"op":"range","n":2,"start":3,"offset":7,"seen":["4","5"]})"
+          "\n"
+          R"({"op":"next","n":0,"end":true})"
+          "\n"
+          R"({"op":"leave"})"
+          "\n"
+          R"({"op":"snap","count":1,"flags":3,"B":0,"noverflow":0,"nevacuate":0,"heap_bytes":0,)"
+          R"("extra":{"overflow":[1,4],"spares":2},)"
+          R"("buckets":[[{"top":"8900000000000000","keys":["1"],"was":["2","3"],"data":"0701"}]]})"
+          "\n"
+          R"({"op":"snap","count":1,"flags":3,"B":0,"noverflow":0,"nevacuate":0,"heap_bytes":0,)"
+          R"("buckets":[[{"top":"8900000000000000","keys":["1"],"data":"0701"}]]})"
+          "\n");
+  using Moved = std::vector<std::pair<std::string, std::uint64_t>>;
+  CHECK(t.operations[1].hash == 0);
+  CHECK(t.operations[1].moved == Moved{{"7ff8000000000001", 0xa1}});
+  CHECK(t.operations[2].kind == Kind::range);
+  CHECK(t.operations[2].pairs == 2);
+  CHECK(t.operations[2].start == 3);
+  CHECK(t.operations[2].offset == 7);
+  CHECK(t.operations[2].seen == std::vector<std::string>{"4", "5"});
+  CHECK_FALSE(t.operations[2].end);
+  CHECK(t.operations[3].kind == Kind::next);
+  CHECK(t.operations[3].pairs == 0);
+  CHECK(t.operations[3].seen.empty());
+  CHECK(t.operations[3].end);
+  CHECK(t.operations[4].kind == Kind::leave);
+  const GoldenState& s = t.snapshots[0].state;
+  REQUIRE(s.extra.has_value());
+  CHECK(s.extra->overflow == GoldenList{1, 4});
+  CHECK_FALSE(s.extra->old_overflow.has_value());
+  CHECK(s.extra->spares == 2);
+  CHECK(s.buckets[0][0].was == std::vector<std::string>{"2", "3"});
+  CHECK(s.buckets[0][0].data == "0701");
+  // A recording with data that says nothing of an extra means that there is none.
+  REQUIRE(t.snapshots[1].state.extra.has_value());
+  CHECK_FALSE(t.snapshots[1].state.extra->overflow.has_value());
+}
+
 TEST_CASE("a set type has no elemsize", "[tool][golden_trace]") {
   const GoldenTrace t = parse_golden_trace(
       "g.jsonl",
@@ -131,6 +185,16 @@ TEST_CASE("missing and wrong golden fields are errors with their line", "[tool][
         "g.jsonl:2: set: field \"h\" must be a hash of 64 bits in hexadecimal, not \"xyz\"");
   CHECK(begins(line(R"({"op":"del","k":"1","h":"10000000000000000"})"),
                "g.jsonl:2: del: field \"h\""));
+  CHECK(line(R"({"op":"set","k":"1","h":"1","moved":[{"k":"2"}]})") ==
+        "g.jsonl:2: set: field \"moved\" must be made of objects with strings \"k\" and \"h\"");
+  CHECK(line(R"({"op":"range","n":1,"offset":0})") ==
+        "g.jsonl:2: range: field \"start\" is missing");
+  CHECK(line(R"({"op":"range","n":1,"start":0,"offset":8})") ==
+        "g.jsonl:2: range: field \"offset\" must be a whole number from 0 to 7");
+  CHECK(line(R"({"op":"next","n":1,"seen":[7]})") ==
+        "g.jsonl:2: next: field \"seen\" must be an array of strings");
+  CHECK(line(R"({"op":"next","n":1,"end":1})") ==
+        "g.jsonl:2: next: field \"end\" must be true or false");
   CHECK(line(R"({"op":"snap"})") == "g.jsonl:2: snap: field \"heap_bytes\" is missing");
   CHECK(line(R"({"op":"snap","heap_bytes":0,"count":1})") ==
         "g.jsonl:2: snap: field \"flags\" is missing");
@@ -180,16 +244,33 @@ TEST_CASE("a set before any make is an error", "[tool][golden_trace]") {
                  kNilSnap) == "g.jsonl:2: set: the map is nil here; a make must come first");
 }
 
+TEST_CASE("a loop that goes on before it begins is an error", "[tool][golden_trace]") {
+  const std::string next = R"({"op":"next","n":1})"
+                           "\n";
+  const std::string range = R"({"op":"range","n":1,"start":0,"offset":0})"
+                            "\n";
+  CHECK(error_of(kType + kMake + range + next + kNilSnap) == "no error");
+  CHECK(error_of(kType + kMake + next + kNilSnap) ==
+        "g.jsonl:3: next: no loop is open; a range must come first");
+  CHECK(error_of(kType + kMake + range + "{\"op\":\"leave\"}\n" + next + kNilSnap) ==
+        "g.jsonl:5: next: no loop is open; a range must come first");
+}
+
+TEST_CASE("what a recording has no record of is not compared", "[tool][golden_trace]") {
+  CHECK(compare_states(one_bucket(), detailed_bucket()).empty());
+}
+
 TEST_CASE("equal states have no differences", "[tool][golden_trace]") {
   CHECK(compare_states(one_bucket(), one_bucket()).empty());
+  CHECK(compare_states(detailed_bucket(), detailed_bucket()).empty());
   CHECK(compare_states(GoldenState{}, GoldenState{}).empty());
 }
 
 TEST_CASE("every part of a state is compared", "[tool][golden_trace]") {
   const auto difference = [](auto change) {
-    GoldenState got = one_bucket();
+    GoldenState got = detailed_bucket();
     change(got);
-    const std::vector<Difference> all = compare_states(one_bucket(), got);
+    const std::vector<Difference> all = compare_states(detailed_bucket(), got);
     REQUIRE(all.size() == 1);
     return all[0].what + ": " + all[0].expected + " / " + all[0].got;
   };
@@ -209,4 +290,14 @@ TEST_CASE("every part of a state is compared", "[tool][golden_trace]") {
   CHECK(difference([](GoldenState& s) { s.buckets.clear(); }) == "number of buckets: 1 / 0");
   CHECK(difference([](GoldenState& s) { s.old_buckets.resize(1); }) ==
         "number of old buckets: 0 / 1");
+  CHECK(difference([](GoldenState& s) { s.buckets[0][0].data = "0700"; }) ==
+        "bucket 0: data: 0703 / 0700");
+  CHECK(difference([](GoldenState& s) { s.buckets[0][0].was.clear(); }) ==
+        "bucket 0: keys in cells not live: [5] / []");
+  CHECK(difference([](GoldenState& s) { s.extra->overflow.reset(); }) ==
+        "list of overflow buckets: 1 of 2 / none");
+  CHECK(difference([](GoldenState& s) {
+          s.extra->old_overflow = {4, 4};
+        }) == "list of old overflow buckets: none / 4 of 4");
+  CHECK(difference([](GoldenState& s) { s.extra->spares = 0; }) == "spare buckets: 3 / 0");
 }

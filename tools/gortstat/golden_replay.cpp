@@ -1,17 +1,18 @@
 #include <gort/tools/gortstat/golden_replay.h>
 
+#include <algorithm>
 #include <array>
-#include <charconv>
 #include <cstdint>
+#include <iterator>
 #include <new>
+#include <optional>
 #include <string>
 #include <string_view>
-#include <type_traits>
 #include <unordered_map>
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
-#include <gort/gc/allocate.h>
 #include <gort/gc/root.h>
 #include <gort/hashmap/inspect.h>
 #include <gort/hashmap/map.h>
@@ -20,6 +21,7 @@
 #include <gort/runtime/mem_stats.h>
 #include <gort/runtime/runtime.h>
 #include <gort/tools/gortstat/error.h>
+#include <gort/tools/gortstat/golden_keys.h>
 #include <gort/tools/gortstat/text.h>
 
 namespace gort::tool {
@@ -27,61 +29,37 @@ namespace {
 
 using Kind = GoldenOperation::Kind;
 
-// --- keys and values: what a golden trace's text is in C++
-// -----------------------------------------
+bool has_key(const GoldenOperation& operation) {
+  return operation.kind == Kind::set || operation.kind == Kind::del;
+}
 
-template <class K>
-struct KeyText {
-  static_assert(std::is_integral_v<K>);
-  using TableKey = K;
-  static bool parse(std::string_view text, K& out) {
-    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), out);
-    return error == std::errc() && end == text.data() + text.size();
-  }
-  static TableKey table_key(K key) { return key; }
-  static std::string text(K key) { return fmt::format("{}", key); }
-};
+// Each key's hash at this moment of the trace, by the key's text. A Hash has no state of its own,
+// so the table is found through a static member, set for the duration of one replay.
+using HashTable = std::unordered_map<std::string, std::uint64_t>;
 
-template <>
-struct KeyText<String> {
-  using TableKey = std::string_view;
-  static bool parse(std::string_view text, String& out) {
-    out = String::from_static(text);  // the trace outlives the map
-    return true;
-  }
-  static TableKey table_key(const String& key) { return key.view(); }
-  static std::string text(const String& key) { return std::string(key.view()); }
-};
-
-// The value that the recorder stores: only its size and its references matter. `number` is that of
-// the operation.
-template <class V>
-struct Value {
-  static V make(std::size_t number) {
-    if constexpr (std::is_integral_v<V>) {
-      return static_cast<V>(number);
-    } else {
-      return V{};
-    }
-  }
-};
-
-template <class T>
-struct Value<Ref<T>> {
-  static Ref<T> make(std::size_t) { return gort::make<T>(); }
-};
-
-// Each key's hash at this moment of the trace. A Hash has no state of its own, so the table is
-// found through a static member, set for the duration of one replay.
 template <class K>
 struct RecordedHash {
-  using Table = std::unordered_map<typename KeyText<K>::TableKey, std::uint64_t>;
-  static inline const Table* table = nullptr;
+  static inline const HashTable* table = nullptr;
 
   std::uint64_t operator()(const K& key, std::uint32_t /*seed*/) const {
     // A map hashes the key of the operation, and during growth keys that were set before.
-    return table->at(KeyText<K>::table_key(key));
+    return table->at(KeyText<K>::text(key));
   }
+};
+
+// Makes the next loop begin where Go's began, for a scope.
+class LoopStart {
+ public:
+  LoopStart(const GoldenOperation& range, std::int64_t log2_buckets)
+      : bits_(range.start | range.offset << log2_buckets) {
+    set_map_random({[](void* self) { return static_cast<LoopStart*>(self)->bits_; }, this});
+  }
+  ~LoopStart() { set_map_random({}); }
+  LoopStart(const LoopStart&) = delete;
+  LoopStart& operator=(const LoopStart&) = delete;
+
+ private:
+  std::uint64_t bits_;
 };
 
 // --- one map's life
@@ -90,7 +68,7 @@ struct RecordedHash {
 template <class K, class V>
 class GoldenReplay {
   using M = Map<K, V, RecordedHash<K>>;
-  using Table = typename RecordedHash<K>::Table;
+  using Iterator = MapIterator<K, V, RecordedHash<K>>;
 
  public:
   explicit GoldenReplay(const GoldenTrace& trace) : trace_(trace) {}
@@ -100,34 +78,52 @@ class GoldenReplay {
     set_map_rules({trace_.go_major, trace_.go_minor});
     RecordedHash<K>::table = &hashes_;
     check_sizes();
+    for (const GoldenOperation& operation : trace_.operations) {
+      if (has_key(operation)) keys_.prepare(operation.key);
+    }
     base_ = heap_bytes();
-    for (std::size_t i = 0; i < trace_.operations.size(); ++i) {
+    for (const GoldenOperation& operation : trace_.operations) {
       try {
-        play(trace_.operations[i], i);
+        play(operation);
       } catch (const std::bad_alloc&) {
-        throw InputError(trace_.path, trace_.operations[i].line, "out of memory");
+        throw InputError(trace_.path, operation.line, "out of memory");
       }
     }
+    loop_.reset();
     RecordedHash<K>::table = nullptr;
     set_map_rules(rules_before);
     return std::move(result_);
   }
 
  private:
-  void play(const GoldenOperation& operation, std::size_t number) {
+  void play(const GoldenOperation& operation) {
     switch (operation.kind) {
       case Kind::make:
         map_ = make_map<K, V, RecordedHash<K>>(operation.hint);
         break;
       case Kind::set: {
-        const K key = take_hash(operation);
+        const K key = take_hashes(operation);
         // The map keeps key and value alive while it makes room for them; nothing is allocated
         // between here and there.
-        map_->insert_or_assign(key, Value<V>::make(number));
+        map_->insert_or_assign(key, golden_value<V>(operation.key));
         break;
       }
       case Kind::del:
-        map_->erase(take_hash(operation));
+        map_->erase(take_hashes(operation));
+        break;
+      case Kind::range: {
+        const hashmap::Header* header = map_->header();
+        const LoopStart start(operation, header == nullptr ? 0 : header->B);
+        loop_.emplace(map_->begin());
+        entered_ = false;
+        walk(operation);
+        break;
+      }
+      case Kind::next:
+        walk(operation);
+        break;
+      case Kind::leave:
+        loop_.reset();
         break;
       case Kind::clear:
         map_->clear();
@@ -141,11 +137,29 @@ class GoldenReplay {
     }
   }
 
-  K take_hash(const GoldenOperation& operation) {
-    K key{};
-    KeyText<K>::parse(operation.key, key);
-    hashes_[KeyText<K>::table_key(key)] = operation.hash;
-    return key;
+  K take_hashes(const GoldenOperation& operation) {
+    hashes_[operation.key] = operation.hash;
+    for (const auto& [key, hash] : operation.moved) hashes_[key] = hash;
+    return keys_.get(operation.key);
+  }
+
+  // Goes on with the loop, as far as Go went, and compares what it comes to.
+  void walk(const GoldenOperation& operation) {
+    std::vector<std::string> seen;
+    bool end = *loop_ == std::default_sentinel;
+    while (!end && (operation.pairs == 0 || seen.size() < operation.pairs)) {
+      if (entered_) ++*loop_;
+      entered_ = true;
+      end = *loop_ == std::default_sentinel;
+      if (!end) seen.push_back(KeyText<K>::text(loop_->key()));
+    }
+    if (seen != operation.seen) {
+      add(operation.line, {"keys of the loop", fmt::format("{}", fmt::join(operation.seen, " ")),
+                           fmt::format("{}", fmt::join(seen, " "))});
+    }
+    if (end != operation.end) {
+      add(operation.line, {"end of the loop", operation.end ? "yes" : "no", end ? "yes" : "no"});
+    }
   }
 
   void compare(const GoldenOperation& operation) {
@@ -193,6 +207,8 @@ class GoldenReplay {
     out.log2_buckets = stats.B;
     out.noverflow = stats.noverflow;
     out.nevacuate = static_cast<std::int64_t>(stats.nevacuate);
+    out.extra = extra(*header);
+    out.extra->spares = static_cast<std::int64_t>(stats.spare_overflow_buckets);
     hashmap::visit_buckets(*header, M::type(), [&out](const hashmap::BucketView& bucket) {
       std::vector<GoldenChain>& chains = bucket.old ? out.old_buckets : out.buckets;
       if (bucket.position == 0) chains.emplace_back();
@@ -201,13 +217,49 @@ class GoldenReplay {
     return out;
   }
 
+  static GoldenExtra extra(const hashmap::Header& header) {
+    const auto list = [](const hashmap::OverflowList* l) {
+      return l == nullptr ? std::nullopt : std::optional(GoldenList{l->length, l->capacity});
+    };
+    if (header.extra() == nullptr) return {};
+    return {list(header.extra()->list()), list(header.extra()->old_list()), 0};
+  }
+
   static GoldenBucket contents(const hashmap::BucketView& bucket) {
     GoldenBucket out;
     for (std::size_t cell = 0; cell < hashmap::kCells; ++cell) {
       out.tophash[cell] = bucket.tophash()[cell];
-      if (!hashmap::is_live(out.tophash[cell])) continue;
+      const bool live = hashmap::is_live(out.tophash[cell]);
+      const char* slot = M::type().key_slot(const_cast<char*>(bucket.address), cell);
+      if (!live && !holds_key(slot)) continue;
       const void* key = M::type().key(const_cast<char*>(bucket.address), cell);
-      out.keys.push_back(KeyText<K>::text(*static_cast<const K*>(key)));
+      (live ? out.keys : out.was).push_back(KeyText<K>::text(*static_cast<const K*>(key)));
+    }
+    out.data = data_bits(bucket.address);
+    return out;
+  }
+
+  // Whether a cell that is not live has a key that can still be read: one that is not zero, and
+  // whose reference, if it has one, has not been cleared.
+  static bool holds_key(const char* slot) {
+    const std::size_t size = hashmap::kSlotHasReferences<K> ? kWordSize : M::type().shape.key_slot;
+    return std::any_of(slot, slot + size, [](char byte) { return byte != 0; });
+  }
+
+  // Which units between the tophash bytes and the overflow word are not zero, as the recorder
+  // writes it (docs/formats.md).
+  static std::string data_bits(const char* bucket) {
+    const hashmap::BucketShape& shape = M::type().shape;
+    std::size_t unit = kWordSize;
+    while (shape.key_slot % unit != 0 || shape.elem_slot % unit != 0) unit /= 2;
+    std::string out;
+    for (std::size_t at = hashmap::kDataOffset; at < shape.overflow_offset(); at += 8 * unit) {
+      unsigned byte = 0;
+      for (std::size_t bit = 0; bit < 8; ++bit) {
+        const char* first = bucket + at + bit * unit;
+        if (std::any_of(first, first + unit, [](char c) { return c != 0; })) byte |= 1U << bit;
+      }
+      out += fmt::format("{:02x}", byte);
     }
     return out;
   }
@@ -218,8 +270,11 @@ class GoldenReplay {
   }
 
   const GoldenTrace& trace_;
-  Table hashes_;
+  HashTable hashes_;
+  GoldenKeys<K> keys_;
   Root<M> map_;
+  std::optional<Iterator> loop_;
+  bool entered_ = false;  // the loop has given its first pair
   std::int64_t base_ = 0;
   GoldenResult result_;
 };
@@ -236,24 +291,31 @@ struct MapKind {
 template <class K, class V>
 constexpr MapKind map_kind(std::string_view type) {
   return {type, [](const GoldenTrace& trace) { return GoldenReplay<K, V>(trace).run(); },
-          [](std::string_view text) {
-            K key{};
-            return KeyText<K>::parse(text, key);
-          }};
+          is_key_text<K>};
 }
 
 constexpr MapKind kMapKinds[] = {
     map_kind<std::int64_t, std::int64_t>("map[int64]int64"),
     map_kind<std::int32_t, Unit>("map[int32]struct{}"),
+    map_kind<std::uint16_t, std::uint8_t>("map[uint16]byte"),
+    map_kind<std::uint8_t, std::uint16_t>("map[byte]uint16"),
+    map_kind<double, std::int64_t>("map[float64]int64"),
     map_kind<String, std::int64_t>("map[string]int64"),
-    map_kind<std::int64_t, std::array<std::uint8_t, 136>>("map[int64][136]byte"),
-    map_kind<std::int64_t, Ref<std::array<std::uint8_t, 32>>>("map[int64]*[32]byte"),
+    map_kind<String, String>("map[string]string"),
+    map_kind<String, Bytes136>("map[string][136]byte"),
+    map_kind<Point, std::uint16_t>("map[struct{X, Y int32}]uint16"),
+    map_kind<std::array<std::int64_t, 2>, std::int32_t>("map[[2]int64]int32"),
+    map_kind<std::int64_t, Bytes136>("map[int64][136]byte"),
+    map_kind<std::int64_t, Ref<Bytes32>>("map[int64]*[32]byte"),
+    map_kind<Bytes136, std::int64_t>("map[[136]byte]int64"),
+    map_kind<Ref<Bytes32>, Unit>("map[*[32]byte]struct{}"),
 };
 
 // Go itself prints byte as uint8 and struct{} as struct {}.
 std::string spelled(std::string type) {
-  if (const std::size_t at = type.find("uint8"); at != std::string::npos)
+  for (std::size_t at = 0; (at = type.find("uint8")) != std::string::npos;) {
     type.replace(at, 5, "byte");
+  }
   if (const std::size_t at = type.find("struct {}"); at != std::string::npos) type.erase(at + 6, 1);
   return type;
 }
@@ -291,8 +353,7 @@ void check_golden_trace(const GoldenTrace& trace) {
         fmt::format("type: no map of type {}; known are {}", in_quotes(trace.type), known));
   }
   for (const GoldenOperation& operation : trace.operations) {
-    const bool has_key = operation.kind == Kind::set || operation.kind == Kind::del;
-    if (has_key && !kind->is_key(operation.key)) {
+    if (has_key(operation) && !kind->is_key(operation.key)) {
       throw InputError(
           trace.path, operation.line,
           fmt::format("field \"k\": {} is no key of a {}", in_quotes(operation.key), kind->type));

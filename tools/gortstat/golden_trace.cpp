@@ -4,7 +4,6 @@
 #include <limits>
 
 #include <fmt/format.h>
-#include <fmt/ranges.h>
 #include <nlohmann/json.hpp>
 
 #include <gort/tools/gortstat/error.h>
@@ -21,6 +20,8 @@ using Kind = GoldenOperation::Kind;
 constexpr int kLastBucketMapMinor = 23;
 // Snapshots list every bucket, so no recording comes near this.
 constexpr std::int64_t kMaxLog2Buckets = 32;
+// What stands for the hash of a NaN, which is another one each time.
+constexpr std::string_view kAnyHash = "any";
 
 class LineObject {
  public:
@@ -62,14 +63,59 @@ class LineObject {
     return value.get<std::int64_t>();
   }
 
-  std::uint64_t hash(const char* name) const {
-    const std::string text = string(name);
-    std::uint64_t value = 0;
-    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value, 16);
-    if (text.empty() || error != std::errc() || end != text.data() + text.size()) {
-      wrong(name, fmt::format("a hash of 64 bits in hexadecimal, not {}", in_quotes(text)));
+  std::uint64_t hash(const char* name) const { return parse_hash(name, string(name)); }
+
+  /// True for the field's being there and true.
+  bool flag(const char* name) const {
+    if (!has(name)) return false;
+    const Json& value = field(name);
+    if (!value.is_boolean()) wrong(name, "true or false");
+    return value.get<bool>();
+  }
+
+  /// Empty if the field is missing.
+  std::vector<std::string> strings(const char* name) const {
+    std::vector<std::string> result;
+    if (has(name) && !read_strings(field(name), result)) wrong(name, "an array of strings");
+    return result;
+  }
+
+  std::vector<std::pair<std::string, std::uint64_t>> hashes(const char* name) const {
+    std::vector<std::pair<std::string, std::uint64_t>> result;
+    if (!has(name)) return result;
+    const Json& array = field(name);
+    if (!array.is_array()) wrong(name, "an array");
+    for (const Json& pair : array) {
+      if (!pair.is_object() || !pair.contains("k") || !pair["k"].is_string() ||
+          !pair.contains("h") || !pair["h"].is_string()) {
+        wrong(name, "made of objects with strings \"k\" and \"h\"");
+      }
+      result.emplace_back(pair["k"].get<std::string>(),
+                          parse_hash(name, pair["h"].get<std::string>()));
     }
-    return value;
+    return result;
+  }
+
+  GoldenExtra extra(const char* name) const {
+    GoldenExtra result;
+    if (!has(name)) return result;
+    const Json& value = field(name);
+    if (!value.is_object() || !value.contains("spares") || !value["spares"].is_number_unsigned()) {
+      wrong(name, "an object with \"spares\"");
+    }
+    result.spares = value["spares"].get<std::int64_t>();
+    const auto list = [&](const char* which) -> std::optional<GoldenList> {
+      if (!value.contains(which)) return std::nullopt;
+      const Json& pair = value[which];
+      if (!pair.is_array() || pair.size() != 2 || !pair[0].is_number_unsigned() ||
+          !pair[1].is_number_unsigned()) {
+        wrong(name, "made of lists of two whole numbers, length and capacity");
+      }
+      return GoldenList{pair[0].get<std::int64_t>(), pair[1].get<std::int64_t>()};
+    };
+    result.overflow = list("overflow");
+    result.old_overflow = list("oldoverflow");
+    return result;
   }
 
   std::vector<GoldenChain> chains(const char* name) const {
@@ -87,6 +133,15 @@ class LineObject {
   [[noreturn]] void fail(std::string_view what) const { throw InputError(path_, line_, what); }
 
  private:
+  std::uint64_t parse_hash(const char* name, const std::string& text) const {
+    std::uint64_t value = 0;
+    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value, 16);
+    if (text.empty() || error != std::errc() || end != text.data() + text.size()) {
+      wrong(name, fmt::format("a hash of 64 bits in hexadecimal, not {}", in_quotes(text)));
+    }
+    return value;
+  }
+
   // nlohmann prefixes what happened with "[json.exception...] parse error at line 1, column 9: ".
   static std::string reason(std::string_view what) {
     const std::size_t colon = what.find(": ");
@@ -123,12 +178,26 @@ class LineObject {
       }
     }
     const Json& keys = bucket["keys"];  // null: none
-    if (!keys.is_null() && !keys.is_array()) wrong(name, "made of buckets with an array \"keys\"");
-    for (const Json& key : keys) {
-      if (!key.is_string()) wrong(name, "made of buckets whose \"keys\" are strings");
-      result.keys.push_back(key.get<std::string>());
+    if (!keys.is_null() && !read_strings(keys, result.keys)) {
+      wrong(name, "made of buckets whose \"keys\" are strings");
+    }
+    if (bucket.contains("was") && !read_strings(bucket["was"], result.was)) {
+      wrong(name, "made of buckets whose \"was\" are strings");
+    }
+    if (bucket.contains("data")) {
+      if (!bucket["data"].is_string()) wrong(name, "made of buckets whose \"data\" is a string");
+      result.data = bucket["data"].get<std::string>();
     }
     return result;
+  }
+
+  static bool read_strings(const Json& array, std::vector<std::string>& out) {
+    if (!array.is_array()) return false;
+    for (const Json& one : array) {
+      if (!one.is_string()) return false;
+      out.push_back(one.get<std::string>());
+    }
+    return true;
   }
 
   const std::string& path_;
@@ -185,6 +254,9 @@ GoldenSnapshot parse_snapshot(const LineObject& line) {
     }
   }
   if (line.has("oldbuckets")) state.old_buckets = line.chains("oldbuckets");
+  if (!state.buckets.empty() && !state.buckets[0][0].data.empty()) {
+    state.extra = line.extra("extra");
+  }
   return result;
 }
 
@@ -199,65 +271,53 @@ void parse_operation(const LineObject& line, std::size_t number, GoldenTrace& tr
   } else if (name == "set" || name == "del") {
     operation.kind = name == "set" ? Kind::set : Kind::del;
     operation.key = line.string("k");
-    operation.hash = line.hash("h");
+    operation.moved = line.hashes("moved");
+    if (line.string("h") != kAnyHash) operation.hash = line.hash("h");
   } else if (name == "clear") {
     operation.kind = Kind::clear;
   } else if (name == "drop") {
     operation.kind = Kind::drop;
+  } else if (name == "range" || name == "next") {
+    operation.kind = name == "range" ? Kind::range : Kind::next;
+    const auto count = [&line](const char* field, std::int64_t max) {
+      return static_cast<std::uint64_t>(line.natural(field, max));
+    };
+    operation.pairs = count("n", std::numeric_limits<std::int64_t>::max());
+    if (name == "range") {
+      operation.start = count("start", std::numeric_limits<std::uint32_t>::max());
+      operation.offset = count("offset", 7);
+    }
+    operation.seen = line.strings("seen");
+    operation.end = line.flag("end");
+  } else if (name == "leave") {
+    operation.kind = Kind::leave;
   } else if (name == "snap") {
     operation.kind = Kind::snap;
     operation.snapshot = trace.snapshots.size();
     trace.snapshots.push_back(parse_snapshot(line));
   } else {
-    line.fail(fmt::format("unknown operation {}; known are type, make, set, del, clear, drop, snap",
-                          in_quotes(name)));
+    line.fail(
+        fmt::format("unknown operation {}; known are type, make, set, del, clear, drop, "
+                    "range, next, leave, snap",
+                    in_quotes(name)));
   }
   trace.operations.push_back(std::move(operation));
 }
 
-// What no map could do: to be nil and written to.
+// What no map could do: to be nil and written to. And no loop: to go on before it begins.
 void check_order(const std::string& path, const GoldenTrace& trace) {
   bool nil = true;
+  bool in_loop = false;
   for (const GoldenOperation& operation : trace.operations) {
     if (operation.kind == Kind::make) nil = false;
     if (operation.kind == Kind::drop) nil = true;
     if (operation.kind == Kind::set && nil) {
       throw InputError(path, operation.line, "set: the map is nil here; a make must come first");
     }
-  }
-}
-
-std::string bucket_name(std::string_view array, std::size_t index, std::size_t overflow) {
-  return overflow == 0 ? fmt::format("{} {}", array, index)
-                       : fmt::format("{} {}, overflow {}", array, index, overflow);
-}
-
-void compare_chains(std::string_view array, const std::vector<GoldenChain>& expected,
-                    const std::vector<GoldenChain>& got, std::vector<Difference>& out) {
-  if (expected.size() != got.size()) {
-    out.push_back({fmt::format("number of {}s", array), with_commas(expected.size()),
-                   with_commas(got.size())});
-    return;
-  }
-  for (std::size_t i = 0; i < expected.size(); ++i) {
-    if (expected[i].size() != got[i].size()) {
-      out.push_back({fmt::format("{} {}: length of the chain", array, i),
-                     with_commas(expected[i].size()), with_commas(got[i].size())});
-      continue;
-    }
-    for (std::size_t j = 0; j < expected[i].size(); ++j) {
-      const GoldenBucket& e = expected[i][j];
-      const GoldenBucket& g = got[i][j];
-      if (e.tophash != g.tophash) {
-        out.push_back({bucket_name(array, i, j) + ": tophash",
-                       fmt::format("{:02x}", fmt::join(e.tophash, "")),
-                       fmt::format("{:02x}", fmt::join(g.tophash, ""))});
-      }
-      if (e.keys != g.keys) {
-        out.push_back({bucket_name(array, i, j) + ": keys",
-                       fmt::format("[{}]", printable(fmt::format("{}", fmt::join(e.keys, " ")))),
-                       fmt::format("[{}]", printable(fmt::format("{}", fmt::join(g.keys, " "))))});
-      }
+    if (operation.kind == Kind::range) in_loop = true;
+    if (operation.kind == Kind::leave) in_loop = false;
+    if (operation.kind == Kind::next && !in_loop) {
+      throw InputError(path, operation.line, "next: no loop is open; a range must come first");
     }
   }
 }
@@ -288,25 +348,6 @@ GoldenTrace parse_golden_trace(std::string path, std::string_view text) {
   if (trace.snapshots.empty()) throw InputError(trace.path, 0, "no snapshot in this trace");
   check_order(trace.path, trace);
   return trace;
-}
-
-std::vector<Difference> compare_states(const GoldenState& expected, const GoldenState& got) {
-  std::vector<Difference> out;
-  if (expected.nil != got.nil) {
-    out.push_back({"map", expected.nil ? "nil" : "not nil", got.nil ? "nil" : "not nil"});
-    return out;
-  }
-  const auto number = [&out](std::string_view what, std::int64_t e, std::int64_t g) {
-    if (e != g) out.push_back({std::string(what), fmt::format("{}", e), fmt::format("{}", g)});
-  };
-  number("count", expected.count, got.count);
-  number("flags", expected.flags, got.flags);
-  number("B", expected.log2_buckets, got.log2_buckets);
-  number("noverflow", expected.noverflow, got.noverflow);
-  number("nevacuate", expected.nevacuate, got.nevacuate);
-  compare_chains("bucket", expected.buckets, got.buckets, out);
-  compare_chains("old bucket", expected.old_buckets, got.old_buckets, out);
-  return out;
 }
 
 }  // namespace gort::tool
