@@ -90,10 +90,14 @@ struct ExactHeap {
   }
 };
 
+// Of its own: other rooms' tests, which use this fixture too, have a Node that is another one.
+inline namespace heap_fixture {
+
 struct Node {
   gort::Ref<Node> left, right;
   long value = 0;
   GORT_FIELDS(Node, left, right);
 };
 
+}  // namespace heap_fixture
 }  // namespace gort_test
