@@ -76,7 +76,9 @@ struct KeyText<String> {
     out = String::from_static(text);
     return true;
   }
-  static std::string text(const String& key) { return std::string(key.view()); }
+  static std::string text(const String& key) {
+    return key.data() == nullptr ? "null" : std::string(key.view());
+  }
 };
 template <>
 struct KeyText<Point> {
@@ -110,6 +112,7 @@ struct KeyText<Ref<Bytes32>> {
     return parse_number(text, number);
   }
   static std::string text(const Ref<Bytes32>& key) {
+    if (key.get() == nullptr) return "null";  // only a broken map shows it
     std::uint64_t number = 0;
     std::memcpy(&number, key->data(), sizeof number);
     return fmt::format("{}", number);

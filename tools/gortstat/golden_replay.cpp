@@ -6,6 +6,7 @@
 #include <iterator>
 #include <new>
 #include <optional>
+#include <stdexcept>
 #include <string>
 #include <string_view>
 #include <unordered_map>
@@ -87,6 +88,9 @@ class GoldenReplay {
         play(operation);
       } catch (const std::bad_alloc&) {
         throw InputError(trace_.path, operation.line, "out of memory");
+      } catch (const std::out_of_range&) {  // from RecordedHash: a broken map, or a made-up trace
+        throw InputError(trace_.path, operation.line,
+                         "the map needs the hash of a key that has none up to here");
       }
     }
     loop_.reset();
@@ -233,7 +237,8 @@ class GoldenReplay {
       const char* slot = M::type().key_slot(const_cast<char*>(bucket.address), cell);
       if (!live && !holds_key(slot)) continue;
       const void* key = M::type().key(const_cast<char*>(bucket.address), cell);
-      (live ? out.keys : out.was).push_back(KeyText<K>::text(*static_cast<const K*>(key)));
+      (live ? out.keys : out.was)
+          .push_back(key == nullptr ? "null" : KeyText<K>::text(*static_cast<const K*>(key)));
     }
     out.data = data_bits(bucket.address);
     return out;
