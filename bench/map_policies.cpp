@@ -63,7 +63,6 @@ void measure_shrinking(long pairs) {
   for (long i = 0; i < pairs; ++i) {
     if (i % 100 != 0) erase(i);
   }
-  for (long i = 0; i < pairs && (i < pairs / 2 || map.shrinking()); ++i) erase(-1);
   std::printf("%-20s %12zu -> %12zu bytes  %10.1f us in all, longest write %.1f us\n",
               "ShrinkingMap", before, heap_bytes(), total, longest);
 }

@@ -15,7 +15,7 @@
 //     String, string_view    up to 16 bytes: as two words, the product of which is folded, and the
 //                            result again with the length (wyhash does it so); longer ones by XXH3
 //                            with a 64-bit seed
-//     GORT_PLAIN_KEY structs their bytes by XXH3
+//     GORT_PLAIN_KEY structs up to 8 bytes as an integer; larger ones by XXH3
 //     empty classes          a constant
 //     array, pair            their parts, each seeded with the hash so far
 //
@@ -82,7 +82,13 @@ std::uint64_t hash_key(const K& key, std::uint64_t seed) {
         requires { typename K::GortPlainKey; },
         "gort::DefaultHash does not know this key type: write GORT_PLAIN_KEY() inside it if "
         "equal keys have equal bytes, or give Map a hash of your own as third argument");
-    return hash_bytes(&key, sizeof(K), seed);
+    if constexpr (sizeof(K) <= sizeof(std::uint64_t)) {
+      std::uint64_t word = 0;
+      std::memcpy(&word, &key, sizeof(K));
+      return hash_word(word, seed);
+    } else {
+      return hash_bytes(&key, sizeof(K), seed);
+    }
   }
 }
 template <class T>

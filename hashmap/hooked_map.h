@@ -26,6 +26,7 @@
 #include <cstddef>
 #include <functional>
 #include <stdexcept>
+#include <string_view>
 #include <utility>
 
 #include <gort/hashmap/map.h>
@@ -51,7 +52,15 @@ class HookedMap {
   std::size_t size() const { return map_.get().size(); }
   bool empty() const { return size() == 0; }
   V* find(const K& key) const { return map_.get().find(key); }
+  template <hashmap::Lookup<K> Q>
+  V* find(const Q& key) const {
+    return map_.get().find(key);
+  }
   bool contains(const K& key) const { return find(key) != nullptr; }
+  template <hashmap::Lookup<K> Q>
+  bool contains(const Q& key) const {
+    return find(key) != nullptr;
+  }
   auto begin() const { return map_.get().begin(); }
   std::default_sentinel_t end() const { return {}; }
 
@@ -64,18 +73,10 @@ class HookedMap {
   }
 
   /// True if the key was there.
-  bool erase(const K& key) {
-    refuse_reentry();
-    const M map = map_.get();
-    const auto cell = Table::find(map.header(), key);
-    if (!cell) return false;
-    const K old_key = *cell.key();
-    const V old_value = *cell.elem();
-    const hashmap::PinnedReferences<K> pin_key(&old_key);
-    const hashmap::PinnedReferences<V> pin_value(&old_value);
-    map.erase(old_key);
-    call(hooks_.on_delete, old_key, old_value);
-    return true;
+  bool erase(const K& key) { return take_out(key); }
+  template <hashmap::Lookup<K> Q>
+  bool erase(const Q& key) {
+    return take_out(std::string_view(key));
   }
 
   void clear() {
@@ -89,6 +90,21 @@ class HookedMap {
   }
 
  private:
+  template <class Q>
+  bool take_out(const Q& key) {
+    refuse_reentry();
+    const M map = map_.get();
+    const auto cell = Table::find(map.header(), key);
+    if (!cell) return false;
+    const K old_key = *cell.key();
+    const V old_value = *cell.elem();
+    const hashmap::PinnedReferences<K> pin_key(&old_key);
+    const hashmap::PinnedReferences<V> pin_value(&old_value);
+    map.erase(old_key);
+    call(hooks_.on_delete, old_key, old_value);
+    return true;
+  }
+
   template <class F>
   static void for_each_cell(const M& map, F&& f) {
     hashmap::visit_buckets(*map.header(), Table::type(), [&f](const hashmap::BucketView& bucket) {

@@ -8,6 +8,7 @@ void start_iteration(IteratorState& state, Header& map, const MapType& type) {
   state.type = &type;
   state.map = &map;
   state.B = map.B;
+  state.hash0 = map.hash0;
   state.buckets = map.buckets;
   if (type.shape.pointer_free) {
     // Other readers may be making Extra and the list at this moment.
@@ -16,18 +17,13 @@ void start_iteration(IteratorState& state, Header& map, const MapType& type) {
     state.overflow = AtomicRef<void*>(extra->overflow).load_acquire();
     state.oldoverflow = extra->oldoverflow;
   }
-  constexpr std::uint8_t kNarrowUpTo = 28;  // 31 bits and 3 for the offset, before Go 1.22
-  std::uint64_t r = random_bits();
-  if (!iterators_start_wide() && map.B <= kNarrowUpTo) r = static_cast<std::uint32_t>(r);
+  const std::uint64_t r = random_bits();
   state.start_bucket = r & map.mask();
   state.offset = static_cast<std::uint8_t>(r >> map.B & (kCells - 1));
   state.next_bucket = state.start_bucket;
 }
 
 // Several readers may do this at once.
-void mark_old_array(Header& map) { AtomicRef(map.flags).fetch_or_relaxed(kOldIterator); }
-
-// So may they do this.
 void IteratorMark::set(Header& map) {
   const AtomicRef flags(map.flags);
   std::uint8_t seen = flags.load_relaxed();

@@ -14,9 +14,16 @@
 //                                     the old chain, taking only the pairs that will go to it
 //     a key that does not equal       cannot be looked up nor deleted nor changed, so the old copy
 //     itself (NaN)                    is as good as the moved one
+//     the table is rebuilt            as if the map had grown (policies.h)
 //
-// One exception is Go's: if the map becomes empty within the loop (its seed is then another one)
-// and grows to the same size, pairs inserted since may come twice.
+//     the map becomes empty           all that was there at the beginning is gone, and the seed is
+//                                     another one: moved pairs are left out from then on
+//
+// One exception is Go's: if the map becomes empty within the loop, pairs inserted since may come
+// twice. In two things this is stricter than Go: a NaN deleted by clear() does not come any more
+// (golang/go#70189), as moved pairs of a map with another seed are left out; and an old chain
+// stands for a bucket only in the growth that was under way when the loop began. (Go asks for the
+// same B, and may read an old chain of a later growth.)
 //
 // That the old copies still exist is the work of the flags kIterator and kOldIterator: evacuation
 // does not clear old chains while they are set. They stay set until the next growth, since nobody
@@ -53,6 +60,7 @@ struct IteratorState {
   std::uint8_t offset = 0;  ///< cell where each bucket begins
   bool wrapped = false;     ///< went from the last bucket to bucket 0
   std::uint8_t B = 0;       ///< of the map when the iteration began
+  std::uint32_t hash0 = 0;  ///< likewise
   std::size_t next_bucket = 0;
   std::size_t check_bucket = 0;  ///< take only pairs that belong to this bucket; or kNoCheck
 };
@@ -85,9 +93,6 @@ class IteratorMark {
 /// Begins an iteration over `map` (not null, not empty): everything but the first step. May
 /// allocate.
 GORT_API void start_iteration(IteratorState& state, Header& map, const MapType& type);
-
-/// Tells the map that an iterator is using its old array.
-GORT_API void mark_old_array(Header& map);
 
 }  // namespace gort::hashmap
 
@@ -137,7 +142,10 @@ class MapIterator {
  private:
   using Cell = typename Table::Cell;
 
-  bool growing_since_start() const { return state_.map->growing() && state_.B == state_.map->B; }
+  /// The growth that was under way when the iteration began still is.
+  bool began_in_this_growth() const {
+    return state_.map->growing() && state_.buckets == state_.map->buckets;
+  }
 
   /// The next bucket to walk, from the snapshot or from the old chain that still stands for it;
   /// false if all are done.
@@ -148,14 +156,13 @@ class MapIterator {
     s.check_bucket = hashmap::kNoCheck;
     // What was walked last need not outlive its growth.
     if (GORT_UNLIKELY(pins_[4].target() != nullptr)) pins_[4].hold(nullptr);
-    if (GORT_UNLIKELY(growing_since_start())) {
+    if (GORT_UNLIKELY(began_in_this_growth())) {
       const std::size_t number = s.next_bucket & (s.map->old_bucket_count() - 1);
       char* const old = Table::bucket_at(s.map->oldbuckets, number);
       if (!hashmap::Tops::load(old).evacuated()) {
         s.bucket = old;
-        s.check_bucket = s.next_bucket;
+        if (!s.map->same_size_growth()) s.check_bucket = s.next_bucket;
         pins_[4].hold(old);
-        watch_old_array();
       }
     }
     if (++s.next_bucket == std::size_t{1} << s.B) {
@@ -164,21 +171,6 @@ class MapIterator {
     }
     pending_ = hashmap::CellMask::all();
     return true;
-  }
-
-  /// Of growths of the same size this may be the second since the beginning: nobody has told the
-  /// map that its old array is in use, and the list of the old array is another one. Go knows
-  /// neither.
-  void watch_old_array() {
-    hashmap::IteratorState& s = state_;
-    if (GORT_UNLIKELY(!s.map->old_iterated())) hashmap::mark_old_array(*s.map);
-    if constexpr (Table::kS.pointer_free) {
-      const hashmap::Extra* const extra = s.map->extra();
-      void* const list = extra == nullptr ? nullptr : extra->oldoverflow;
-      if (GORT_LIKELY(list == s.oldoverflow)) return;
-      s.oldoverflow = list;
-      pins_[3].hold(list);
-    }
   }
 
   void step() {
@@ -232,22 +224,22 @@ class MapIterator {
     return true;
   }
 
-  /// While walking the old chain of a growth that was under way: will the pair go to the bucket
-  /// that is being visited?
+  /// While walking the old chain of a growth to twice the size: does the pair go to the bucket that
+  /// is being visited? What decides for a moved cell decides for NaN too, the lowest bit.
   bool belongs_here(const Cell& cell) const {
     const hashmap::IteratorState& s = state_;
-    if (s.map->same_size_growth()) return true;
+    const std::uint8_t top = hashmap::top_of(cell.bucket, cell.number);
+    static_assert((hashmap::kEvacuatedX & 1U) == 0 && (hashmap::kEvacuatedY & 1U) == 1);
     const K& k = *cell.key();
-    if constexpr (!KeyTraits<K>::kReflexive) {
-      if (!KeyTraits<K>::equal(k, k)) {
-        return s.check_bucket >> (s.B - 1) == (hashmap::top_of(cell.bucket, cell.number) & 1U);
-      }
+    if (hashmap::is_moved(top) || (!KeyTraits<K>::kReflexive && !KeyTraits<K>::equal(k, k))) {
+      return s.check_bucket >> (s.B - 1) == (top & 1U);
     }
     const std::size_t mask = (std::size_t{1} << s.B) - 1;
     return (Hash{}(k, s.map->hash0) & mask) == s.check_bucket;
   }
 
   bool take_moved(const Cell& old) {
+    if (state_.hash0 != state_.map->hash0) return false;
     if (state_.check_bucket != hashmap::kNoCheck && !belongs_here(old)) return false;
     if constexpr (!KeyTraits<K>::kReflexive) {
       if (!KeyTraits<K>::equal(*old.key(), *old.key())) return take(old);

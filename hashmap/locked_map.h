@@ -52,12 +52,16 @@ class LockedMap {
     return gort::evacuate(map_.get(), budget);
   }
 
-  std::optional<V> load(const K& key) const {
-    const hashmap::SharedGuard guard(lock_);
-    const V* const value = map_.get().find(key);
-    return value == nullptr ? std::nullopt : std::optional<V>(*value);
+  std::optional<V> load(const K& key) const { return value_at(key); }
+  template <hashmap::Lookup<K> Q>
+  std::optional<V> load(const Q& key) const {
+    return value_at(std::string_view(key));
   }
   bool contains(const K& key) const { return load(key).has_value(); }
+  template <hashmap::Lookup<K> Q>
+  bool contains(const Q& key) const {
+    return load(key).has_value();
+  }
   std::size_t size() const {
     const hashmap::SharedGuard guard(lock_);
     return map_.get().size();
@@ -69,6 +73,11 @@ class LockedMap {
   }
   /// True if the key was there.
   bool erase(const K& key) {
+    const Writing writing(*this);
+    return map_.get().erase(key);
+  }
+  template <hashmap::Lookup<K> Q>
+  bool erase(const Q& key) {
     const Writing writing(*this);
     return map_.get().erase(key);
   }
@@ -104,6 +113,13 @@ class LockedMap {
 
  private:
   using M = Map<K, V, Hash>;
+
+  template <class Q>
+  std::optional<V> value_at(const Q& key) const {
+    const hashmap::SharedGuard guard(lock_);
+    const V* const value = map_.get().find(key);
+    return value == nullptr ? std::nullopt : std::optional<V>(*value);
+  }
 
   // What the evacuator knows of the map. Guard of its fields: lock_.
   struct Growth final : hashmap::Evacuator::Client {
@@ -204,11 +220,16 @@ class SnapshotMap {
   /// The pairs as of now. Nobody changes this map any more, and the caller must not either.
   M snapshot() const { return M(state_->current.load()); }
 
-  std::optional<V> load(const K& key) const {
-    const V* const value = snapshot().find(key);
-    return value == nullptr ? std::nullopt : std::optional<V>(*value);
+  std::optional<V> load(const K& key) const { return copy_of(snapshot().find(key)); }
+  template <hashmap::Lookup<K> Q>
+  std::optional<V> load(const Q& key) const {
+    return copy_of(snapshot().find(key));
   }
-  bool contains(const K& key) const { return snapshot().find(key) != nullptr; }
+  bool contains(const K& key) const { return snapshot().contains(key); }
+  template <hashmap::Lookup<K> Q>
+  bool contains(const Q& key) const {
+    return snapshot().contains(key);
+  }
   std::size_t size() const { return snapshot().size(); }
 
   /// Calls `f(map)` with a copy, which then takes the place of the current map: readers see all of
@@ -237,9 +258,18 @@ class SnapshotMap {
     update([&](const M& map) { was = map.erase(key); });
     return was;
   }
+  template <hashmap::Lookup<K> Q>
+  bool erase(const Q& key) {
+    bool was = false;
+    update([&](const M& map) { was = map.erase(key); });
+    return was;
+  }
   void clear() { replace(make_map<K, V, Hash>()); }
 
  private:
+  static std::optional<V> copy_of(const V* value) {
+    return value == nullptr ? std::nullopt : std::optional<V>(*value);
+  }
   static M copy_of(const M& from) {
     const Root<M> copy = make_map<K, V, Hash>(from.size());
     for (const auto& [key, value] : from) copy.get().insert_or_assign(key, value);

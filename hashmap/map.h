@@ -145,9 +145,10 @@ class Map {
     return find_value(std::string_view(key));
   }
   /// The value, or a zero one: Go's v := m[k].
-  V get(const K& key) const {
-    const V* value = find(key);
-    return value == nullptr ? V{} : *value;
+  V get(const K& key) const { return copy_of(find_value(key)); }
+  template <hashmap::Lookup<K> Q>
+  V get(const Q& key) const {
+    return copy_of(find_value(std::string_view(key)));
   }
   bool contains(const K& key) const { return find(key) != nullptr; }
   template <hashmap::Lookup<K> Q>
@@ -192,6 +193,7 @@ class Map {
     const auto cell = Table::find(header(), key);
     return cell ? cell.elem() : nullptr;
   }
+  static V copy_of(const V* value) { return value == nullptr ? V{} : *value; }
   template <class Q>
   bool insert(const Q& key, const V& value) const {
     const std::size_t before = size();

@@ -2,7 +2,7 @@
 
 // Everything that can be drawn of a map, as plain data: each bucket with its tophash bytes, in the
 // order of arrays and chains, and how many bytes of what are where. For tools to make JSON or
-// pictures of (gortstat replay --format json --picture).
+// pictures of (gortstat replay --picture); text() is one for people.
 //
 // It is as large as the map's skeleton, in ordinary memory: for the owner of a map, who may read
 // it; unlike inspect() not for use with the world stopped.
@@ -13,6 +13,7 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <string>
 #include <vector>
 
 #include <gort/base/config.h>
@@ -51,6 +52,11 @@ namespace hashmap {
 GORT_API MapPicture picture(const Header* map, const MapType& type);
 
 }  // namespace hashmap
+
+/// The map for people to read: the header, the cells by state, then a line for each bucket: its
+/// chain ("+1": the next bucket of the same chain), its tophash bytes in hexadecimal, and how many
+/// cells are in which state. Ends with a newline.
+GORT_API std::string text(const MapPicture& picture);
 
 /// The map as it is now. Not while another thread writes to it.
 template <class K, class V, class Hash>

@@ -21,11 +21,13 @@ void end_writing(Header& map) {
   map.remove_flags(kWriting);
 }
 
-// Iterators that still walk the old table look each key up in the new one.
-void mark_moved(const Header& map, const MapType& type) {
-  visit_buckets(map, type, [](const BucketView& bucket) {
+// Iterators that still walk the old table look each key up in the new one, if it is there.
+void mark_moved(const Header& map, const MapType& type, const std::uint64_t* kept) {
+  std::size_t n = 0;
+  visit_buckets(map, type, [&n, kept](const BucketView& bucket) {
     std::uint64_t moved = Tops::repeat(kEvacuatedEmpty);
-    for (CellMask live = bucket.tops().live(); live; live.drop_first()) {
+    for (CellMask live = bucket.tops().live(); live; live.drop_first(), ++n) {
+      if (kept != nullptr && !bits::test(kept, n)) continue;
       moved ^= std::uint64_t{kEvacuatedEmpty ^ kEvacuatedX} << (live.first() * 8);
     }
     Tops(moved).store(const_cast<char*>(bucket.address));
@@ -49,8 +51,8 @@ void reset_header(Header& map) {
 
 }  // namespace
 
-void adopt_table(Header& map, const MapType& type, Header& fresh) {
-  if (iterated(map) && map.buckets != nullptr) mark_moved(map, type);
+void adopt_table(Header& map, const MapType& type, Header& fresh, const std::uint64_t* kept) {
+  if (iterated(map) && map.buckets != nullptr) mark_moved(map, type, kept);
   // No iterator walks the new table yet.
   map.remove_flags(kIterator | kOldIterator | kSameSize);
   map.count = fresh.count;

@@ -17,9 +17,12 @@
 // copies see the new table. Both tables exist for a moment.
 //
 // Iterators under way survive all of it by Go's rules. A rebuild leaves every cell of the old table
-// marked "moved": that is what an iterator finds after a growth, and it looks the key up in the
-// current table. The seed stays, since iterators recompute hashes; a growth under way is finished
-// first, so that an iterator finds every chain where it expects it.
+// marked "moved", or "empty" where the pair is left out: that is what an iterator finds after a
+// growth, and it looks the key up in the current table. The seed stays, since another one would
+// mean that all pairs are gone; a growth under way is finished first, so that an iterator finds
+// every chain where it expects it. A NaN that is left out may still come if the loop began before
+// the end of that growth or of an earlier one: it cannot be looked up, and the array that the loop
+// walks is not the map's any more.
 //
 // All of these are writes: one thread at a time, and misuse is detected as for any write.
 
@@ -28,7 +31,9 @@
 #include <limits>
 #include <type_traits>
 
+#include <gort/base/bits.h>
 #include <gort/base/config.h>
+#include <gort/gc/allocate.h>
 #include <gort/hashmap/map.h>
 
 namespace gort {
@@ -43,8 +48,10 @@ constexpr std::uint8_t smallest_log2(std::size_t pairs) {
 }
 
 /// The table of `fresh` becomes that of `map`; `fresh` is not to be used any more. Iterators that
-/// walk the old table are sent to the new one. `map` must not be growing.
-GORT_API void adopt_table(Header& map, const MapType& type, Header& fresh);
+/// walk the old table are sent to the new one. `map` must not be growing. `kept`: a bit for each
+/// pair of the map, in the order of visit_buckets(); null: all are in the new table.
+GORT_API void adopt_table(Header& map, const MapType& type, Header& fresh,
+                          const std::uint64_t* kept);
 
 GORT_API void set_eager_wipe(Header& map, bool on);
 GORT_API void clear_and_release(Header& map, const MapType& type);
@@ -77,7 +84,8 @@ std::size_t evacuate(const Map<K, V, Hash>& map,
 }
 
 /// Rebuilds the table: room for `hint` pairs or those that stay, whichever is more. Pairs for which
-/// `keep(key, value)` is false are left out; it must not use the map. Not for a nil map.
+/// `keep(key, value)` is false are left out; it is asked once for each pair, and must not use the
+/// map. Not for a nil map.
 template <class K, class V, class Hash, class Keep = hashmap::KeepAll>
 void rebuild(const Map<K, V, Hash>& map, std::size_t hint, Keep keep = {}) {
   using namespace hashmap;
@@ -87,26 +95,37 @@ void rebuild(const Map<K, V, Hash>& map, std::size_t hint, Keep keep = {}) {
   Header& header = *map.header();
   Table::check_writable(header);
   WritingScope writing(header);
-  std::size_t pairs = 0;
-  const auto for_each_kept = [&](auto&& f) {
+  const auto for_each_pair = [&header](auto&& f) {
+    std::size_t n = 0;
     visit_buckets(header, Table::type(), [&](const BucketView& view) {
       for (CellMask live = view.tops().live(); live; live.drop_first()) {
-        const typename Table::Cell cell{const_cast<char*>(view.address), live.first()};
-        if (keep(static_cast<const K&>(*cell.key()), static_cast<const V&>(*cell.elem()))) f(cell);
+        f(typename Table::Cell{const_cast<char*>(view.address), live.first()}, n++);
       }
     });
   };
-  if constexpr (std::is_same_v<Keep, KeepAll>) {
-    pairs = static_cast<std::size_t>(header.count);
-  } else {
-    for_each_kept([&pairs](const auto&) { ++pairs; });
+  auto pairs = static_cast<std::size_t>(header.count);
+  std::uint64_t* kept = nullptr;
+  Pin pin_kept;
+  if constexpr (!std::is_same_v<Keep, KeepAll>) {
+    pin_kept.reserve();
+    const std::size_t words = bits::words_for(pairs + 1);
+    kept = static_cast<std::uint64_t*>(gc::allocate(words * kWordSize, gc::kNoReferences));
+    pin_kept.hold(kept);
+    pairs = 0;
+    for_each_pair([&](const typename Table::Cell& cell, std::size_t n) {
+      if (!keep(static_cast<const K&>(*cell.key()), static_cast<const V&>(*cell.elem()))) return;
+      bits::set_range(kept, n, 1);
+      ++pairs;
+    });
   }
   Header* const fresh = new_map(Table::type(), pairs > hint ? pairs : hint);
   const Pin pin(fresh);
   fresh->hash0 = header.hash0;
   if (fresh->buckets == nullptr && pairs > 0) add_first_bucket(*fresh, Table::type());
-  for_each_kept([fresh](const auto& cell) { Table::append(*fresh, cell); });
-  adopt_table(header, Table::type(), *fresh);
+  for_each_pair([fresh, kept](const typename Table::Cell& cell, std::size_t n) {
+    if (kept == nullptr || bits::test(kept, n)) Table::append(*fresh, cell);
+  });
+  adopt_table(header, Table::type(), *fresh, kept);
   writing.finish();
 }
 

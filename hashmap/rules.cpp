@@ -43,7 +43,6 @@ std::uint64_t random_bits() {
 }
 
 bool clear_marks_cells() { return minor_version.load_relaxed() >= 21; }
-bool iterators_start_wide() { return minor_version.load_relaxed() >= 22; }
 
 std::size_t round_up_size(std::size_t bytes, bool pointer_free) {
   if (minor_version.load_relaxed() < 22) return alloc::block_size_for(bytes);

@@ -9,7 +9,9 @@
 //     1.22    the number of spare overflow buckets takes the 8-byte header into account that Go
 //     puts
 //             before pointerful blocks above 512 bytes
-//     1.22    an iteration starts from a 64-bit random number (before: 32 bits up to B = 28)
+//
+// (1.22 also starts an iteration from a 64-bit random number; before, it was 32 bits up to B = 28.
+// Start and offset take B + 3 of them, 31 at most then: the same ones, so that is no rule.)
 //
 // The default is the newest bucket map, Go 1.23.
 //
@@ -49,7 +51,6 @@ namespace hashmap {
 GORT_API std::uint64_t random_bits();
 
 bool clear_marks_cells();
-bool iterators_start_wide();
 /// Bytes that a block of `bytes` really takes in the heap of the Go version whose rules apply,
 /// without that version's header.
 std::size_t round_up_size(std::size_t bytes, bool pointer_free);

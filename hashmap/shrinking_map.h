@@ -3,10 +3,15 @@
 // ShrinkingMap<K, V>: a map that gives memory back by itself, a little at each write.
 //
 // A shrink begins when the map holds less than a quarter of what its array allows, seen at two
-// checks in a row (a check comes when as many pairs were erased: so a map that is emptied and
-// filled in turns keeps its array), and never below the array of the hint it was made with. It
-// makes a second, smaller map with room for twice the pairs; each write then moves two chains to
-// it, as in a growth, and when all are moved the large map is dropped.
+// checks in a row, and never below the array of the hint it was made with. After a check the next
+// one comes with a quarter as many writes as there were pairs (16 at least): so a dip that so few
+// writes make good does not count, and on the way from a quarter to a hundredth there are
+// checks enough whatever the phase. It makes a second, smaller map with room for twice the pairs;
+// each write then moves eight chains to it, in all about the pairs that two chains of a growth have
+// (the array is a quarter full at most), and when all are moved the large map is dropped. Between
+// two shrinks of an array there are more writes than pairs to move, so they cost a fixed share of
+// the writes; a map that is emptied and filled in turns pays it each time, unless its hint says how
+// large it will be.
 //
 //     at rest      draining_ == nil,  every pair in map_
 //     shrinking    every pair in map_ or in draining_, never in both; chains of draining_ below
@@ -23,6 +28,7 @@
 #include <cstdint>
 #include <iterator>
 #include <new>
+#include <string_view>
 
 #include <gort/hashmap/map.h>
 #include <gort/hashmap/policies.h>
@@ -49,32 +55,37 @@ class ShrinkingMap {
   M current() const { return map_.get(); }
   M draining() const { return draining_.get(); }
 
-  V* find(const K& key) const {
-    V* const value = map_.get().find(key);
-    return value != nullptr || !shrinking() ? value : draining_.get().find(key);
+  V* find(const K& key) const { return find_value(key); }
+  template <hashmap::Lookup<K> Q>
+  V* find(const Q& key) const {
+    return find_value(std::string_view(key));
   }
   bool contains(const K& key) const { return find(key) != nullptr; }
+  template <hashmap::Lookup<K> Q>
+  bool contains(const Q& key) const {
+    return find(key) != nullptr;
+  }
 
   /// True if the key is new.
   bool insert_or_assign(const K& key, const V& value) {
     const M map = map_.get();
-    if (GORT_LIKELY(!shrinking())) return map.insert_or_assign(key, value);
+    if (GORT_LIKELY(!shrinking())) {
+      const bool added = map.insert_or_assign(key, value);
+      count_write();
+      return added;
+    }
     // In this order a std::bad_alloc loses nothing.
     const bool added = map.insert_or_assign(key, value);
     const bool moved = draining_.get().erase(key);
-    move_chains(2);
+    move_chains(kChainsPerWrite);
     return added && !moved;
   }
 
   /// True if the key was there.
-  bool erase(const K& key) {
-    const bool was = map_.get().erase(key) || (shrinking() && draining_.get().erase(key));
-    if (shrinking()) {
-      move_chains(2);
-    } else if (++erases_ > hashmap::load_limit(map_.get().header()->B) / 4) {
-      check();
-    }
-    return was;
+  bool erase(const K& key) { return take_out(key); }
+  template <hashmap::Lookup<K> Q>
+  bool erase(const Q& key) {
+    return take_out(std::string_view(key));
   }
 
   void clear() {
@@ -118,11 +129,34 @@ class ShrinkingMap {
   std::default_sentinel_t end() const { return {}; }
 
  private:
+  static constexpr std::size_t kChainsPerWrite = 8;
+  static constexpr std::size_t kLeastInterval = 16;  // writes
+
+  template <class Q>
+  V* find_value(const Q& key) const {
+    V* const value = map_.get().find(key);
+    return value != nullptr || !shrinking() ? value : draining_.get().find(key);
+  }
+  template <class Q>
+  bool take_out(const Q& key) {
+    const bool was = map_.get().erase(key) || (shrinking() && draining_.get().erase(key));
+    if (shrinking()) {
+      move_chains(kChainsPerWrite);
+    } else {
+      count_write();
+    }
+    return was;
+  }
+
+  void count_write() {
+    if (GORT_UNLIKELY(--until_check_ == 0)) check();
+  }
+
   // Is the map small enough for the second time, and may it shrink?
   void check() {
-    erases_ = 0;
     const hashmap::Header& header = *map_.get().header();
     const std::size_t count = size();
+    until_check_ = count / 4 > kLeastInterval ? count / 4 : kLeastInterval;
     const bool low = header.B > least_log2_ && count < hashmap::load_limit(header.B) / 4;
     low_checks_ = low ? low_checks_ + 1 : 0;
     if (low_checks_ < 2 || iterators_ > 0 || header.growing()) return;
@@ -161,7 +195,7 @@ class ShrinkingMap {
   Root<M> map_;
   Root<M> draining_;
   std::size_t next_chain_ = 0;
-  std::size_t erases_ = 0;
+  std::size_t until_check_ = kLeastInterval;  // writes
   std::size_t iterators_ = 0;
   int low_checks_ = 0;
   std::uint8_t least_log2_;

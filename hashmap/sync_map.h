@@ -21,6 +21,7 @@
 #include <cstddef>
 #include <mutex>
 #include <optional>
+#include <string_view>
 #include <utility>
 
 #include <gort/hashmap/atomic_reference.h>
@@ -56,11 +57,16 @@ class SyncMap {
   SyncMap(const SyncMap&) = delete;
   SyncMap& operator=(const SyncMap&) = delete;
 
-  std::optional<V> load(const K& key) const {
-    Entry* const entry = find(key);
-    return entry == nullptr ? std::nullopt : value_of(entry->value.load());
+  std::optional<V> load(const K& key) const { return value_at(find(key)); }
+  template <hashmap::Lookup<K> Q>
+  std::optional<V> load(const Q& key) const {
+    return value_at(find(std::string_view(key)));
   }
   bool contains(const K& key) const { return load(key).has_value(); }
+  template <hashmap::Lookup<K> Q>
+  bool contains(const Q& key) const {
+    return load(key).has_value();
+  }
 
   void store(const K& key, const V& value) { swap(key, value); }
 
@@ -81,16 +87,11 @@ class SyncMap {
 
   /// The value that is there, or `value`, which is then stored; and whether it was there.
   std::pair<V, bool> load_or_store(const K& key, const V& value) {
+    if (const std::optional<V> there = value_at(find_in(read()->map, key))) return {*there, true};
     const Operand operand(key, &value);
-    const hashmap::Pin box(new_box(value));
-    if (Entry* const entry = find_in(read()->map, key)) {
-      Box* old = entry->value.load();
-      while (old != expunged()) {
-        if (old != nullptr) return {old->value, true};
-        if (entry->value.cas(old, target(box))) return {value, false};
-      }
-    }
     const std::lock_guard guard(lock_);
+    if (const std::optional<V> there = value_at(find_locked(key))) return {*there, true};
+    const hashmap::Pin box(new_box(value));
     Entry* const entry = entry_to_write(key);
     Box* old = nullptr;
     // Others may write to the entry by way of read.map.
@@ -101,36 +102,29 @@ class SyncMap {
   }
 
   /// Deletes, and returns what was there.
-  std::optional<V> load_and_delete(const K& key) {
-    hashmap::Pin pin;
-    Entry* entry = find_in(read()->map, key);
-    if (entry == nullptr && read()->amended) {
-      const std::lock_guard guard(lock_);
-      entry = find_in(read()->map, key);
-      if (entry == nullptr && read()->amended) {
-        entry = find_in(state_->dirty, key);
-        pin.hold(entry);
-        state_->dirty.erase(key);
-        count_miss();
-      }
-    }
-    if (entry == nullptr) return std::nullopt;
-    Box* old = entry->value.load();
-    while (old != nullptr && old != expunged()) {
-      if (entry->value.cas(old, nullptr)) return value_of(old);
-    }
-    return std::nullopt;
+  std::optional<V> load_and_delete(const K& key) { return take_out(key); }
+  template <hashmap::Lookup<K> Q>
+  std::optional<V> load_and_delete(const Q& key) {
+    return take_out(std::string_view(key));
   }
   /// True if the key was there.
-  bool erase(const K& key) { return load_and_delete(key).has_value(); }
+  bool erase(const K& key) { return take_out(key).has_value(); }
+  template <hashmap::Lookup<K> Q>
+  bool erase(const Q& key) {
+    return take_out(std::string_view(key)).has_value();
+  }
 
   /// Stores `desired` if the value there equals `expected`.
   bool compare_and_swap(const K& key, const V& expected, const V& desired) {
     const Operand operand(key, &desired);
-    const hashmap::Pin box(new_box(desired));
-    Entry* const entry = find(key);
+    const hashmap::PinnedReferences<V> pinned_expected(&expected);
+    const hashmap::Pin entry_pin(find(key));
+    Entry* const entry = static_cast<Entry*>(entry_pin.target());
     if (entry == nullptr) return false;
     Box* old = entry->value.load();
+    if (old == nullptr || old == expunged() || !(old->value == expected)) return false;
+    const hashmap::Pin box(new_box(desired));
+    old = entry->value.load();
     while (old != nullptr && old != expunged() && old->value == expected) {
       if (entry->value.cas(old, target(box))) return true;
     }
@@ -199,14 +193,19 @@ class SyncMap {
     if (box == nullptr || box == expunged()) return std::nullopt;
     return box->value;
   }
-  static Entry* find_in(const M& map, const K& key) {
+  static std::optional<V> value_at(const Entry* entry) {
+    return entry == nullptr ? std::nullopt : value_of(entry->value.load());
+  }
+  template <class Q>
+  static Entry* find_in(const M& map, const Q& key) {
     const Ref<Entry>* const entry = map.find(key);
     return entry == nullptr ? nullptr : entry->get();
   }
 
   const ReadOnly* read() const { return state_->read.load(); }
 
-  Entry* find(const K& key) const {
+  template <class Q>
+  Entry* find(const Q& key) const {
     const ReadOnly* const seen = read();
     Entry* entry = find_in(seen->map, key);
     if (entry != nullptr || !seen->amended) return entry;
@@ -221,7 +220,38 @@ class SyncMap {
     return entry;
   }
 
+  template <class Q>
+  std::optional<V> take_out(const Q& key) {
+    hashmap::Pin pin;
+    Entry* entry = find_in(read()->map, key);
+    if (entry == nullptr && read()->amended) {
+      const std::lock_guard guard(lock_);
+      entry = find_in(read()->map, key);
+      if (entry == nullptr && read()->amended) {
+        entry = find_in(state_->dirty, key);
+        pin.hold(entry);
+        state_->dirty.erase(key);
+        count_miss();
+      }
+    }
+    if (entry == nullptr) return std::nullopt;
+    Box* old = entry->value.load();
+    while (old != nullptr && old != expunged()) {
+      if (entry->value.cas(old, nullptr)) return value_of(old);
+    }
+    return std::nullopt;
+  }
+
   // --- under the lock ---
+
+  /// The key's entry, in whichever map; a miss if that is dirty.
+  Entry* find_locked(const K& key) const {
+    Entry* const entry = find_in(read()->map, key);
+    if (entry != nullptr) return entry;
+    Entry* const unread = find_in(state_->dirty, key);
+    if (unread != nullptr) count_miss();
+    return unread;
+  }
 
   /// The key's entry, not expunged, made if need be.
   Entry* entry_to_write(const K& key) {

@@ -1,5 +1,5 @@
-// Five ways to empty a map (nil, remake, erase loop, clear, and none), what each keeps, and what
-// iterators under way make of it.
+// Ways to empty a map as Go has them (nil, remake, erase loop, clear), what each keeps, and what
+// iterators under way make of it. Those that Go has not are in policies_test.cpp.
 
 #include <catch2/catch.hpp>
 

@@ -8,6 +8,10 @@
 #include <set>
 #include <string_view>
 
+#include <gort/hashmap/hooked_map.h>
+#include <gort/hashmap/locked_map.h>
+#include <gort/hashmap/shrinking_map.h>
+#include <gort/hashmap/sync_map.h>
 #include <gort/tests/hashmap/samples.h>
 
 using namespace gort;
@@ -253,6 +257,51 @@ TEST_CASE("looking up text makes no String", "[hashmap][kinds][string]") {
     map->erase("absent, and longer than a tiny block");
   }
   CHECK(mem_stats().Mallocs == before);
+}
+
+TEST_CASE("looking up text makes no String in any kind of map", "[hashmap][kinds][string]") {
+  const Runtime runtime;
+  const Root<Map<String, long>> map = make_map<String, long>();
+  ShrinkingMap<String, long> shrinking;
+  HookedMap<String, long> hooked({});
+  SyncMap<String, long> sync;
+  LockedMap<String, long> locked;
+  SnapshotMap<String, long> snapshot;
+  (*map)["present"] = 1;
+  shrinking.insert_or_assign("present", 1);
+  hooked.insert_or_assign("present", 1);
+  sync.store("present", 1);
+  locked.store("present", 1);
+  snapshot.store("present", 1);
+  sync.range([](const String&, long) { return true; });  // no more misses
+  const char* const absent = "absent, and longer than a tiny block";
+  const std::uint64_t before = mem_stats().Mallocs;
+  for (int i = 0; i < 10; ++i) {
+    CHECK(map->get("present") == 1);
+    CHECK(map->get(absent) == 0);
+    CHECK(*shrinking.find("present") == 1);
+    CHECK_FALSE(shrinking.contains(absent));
+    CHECK_FALSE(shrinking.erase(absent));
+    CHECK(*hooked.find("present") == 1);
+    CHECK_FALSE(hooked.contains(absent));
+    CHECK_FALSE(hooked.erase(absent));
+    CHECK(sync.load("present") == 1);
+    CHECK_FALSE(sync.contains(absent));
+    CHECK_FALSE(sync.erase(absent));
+    CHECK_FALSE(sync.load_and_delete(absent));
+    CHECK(locked.load("present") == 1);
+    CHECK_FALSE(locked.contains(absent));
+    CHECK_FALSE(locked.erase(absent));
+    CHECK(snapshot.load("present") == 1);
+    CHECK_FALSE(snapshot.contains(absent));
+  }
+  CHECK(mem_stats().Mallocs == before);
+  CHECK(shrinking.erase("present"));
+  CHECK(hooked.erase("present"));
+  CHECK(sync.erase("present"));
+  CHECK(locked.erase("present"));
+  CHECK(snapshot.erase("present"));
+  CHECK(snapshot.size() == 0);
 }
 
 TEST_CASE("keys and values of String maps are found by what they say", "[hashmap][kinds][string]") {

@@ -8,7 +8,9 @@
 
 #include <functional>
 #include <stdexcept>
+#include <thread>
 
+#include <gort/hashmap/policies.h>
 #include <gort/tests/hashmap/samples.h>
 #include <gort/tests/support/child.h>
 
@@ -58,6 +60,46 @@ void loop_over(const NosyMap& map) {
 }
 void clear_all(const NosyMap& map) { map.clear(); }
 
+// Gives the other thread a turn within the operation, so that they meet soon on any machine. Each
+// thread has a key of its own, and the values have no bytes: nothing but the flag is shared, and
+// whatever the threads do until it is noticed is defined.
+struct PatientKey {
+  long number = 0;
+  GORT_POINTER_FREE();
+  friend bool operator==(const PatientKey& a, const PatientKey& b) {
+    std::this_thread::yield();
+    return a.number == b.number;
+  }
+};
+struct PatientHash {
+  std::uint64_t operator()(const PatientKey& key, std::uint32_t /*seed*/) const {
+    return static_cast<std::uint64_t>(key.number + 100) << 56;
+  }
+};
+using PatientMap = Map<PatientKey, Unit, PatientHash>;
+
+template <class One, class Other>
+ChildResult together(One one, Other other) {
+  return in_child([&] {
+    const Runtime runtime;
+    const Root<PatientMap> map = make_map<PatientKey, Unit, PatientHash>();
+    map->insert_or_assign(PatientKey{1}, {});
+    map->insert_or_assign(PatientKey{2}, {});
+    std::thread second([&] {
+      const AttachThread attach;
+      other(*map, PatientKey{2});
+    });
+    one(*map, PatientKey{1});
+    second.join();
+  });
+}
+void put_over_and_over(const PatientMap& map, const PatientKey& key) {
+  for (;;) map.insert_or_assign(key, {});
+}
+void find_over_and_over(const PatientMap& map, const PatientKey& key) {
+  for (;;) (void)map.find(key);
+}
+
 }  // namespace
 
 TEST_CASE("two writers at once", "[hashmap][misuse]") {
@@ -82,6 +124,30 @@ TEST_CASE("a writer finds at its end that another one has been there", "[hashmap
   };
   check_fatal(within(put, other_writer_ends), "concurrent map writes");
   check_fatal(within(take_out, other_writer_ends), "concurrent map writes");
+}
+
+TEST_CASE("a policy beside a writer", "[hashmap][misuse][policy]") {
+  const auto rebuild_it = [](const NosyMap& map) { rebuild(map, 100); };
+  const auto rebuild_around_a_write = [](const NosyMap& map) {
+    rebuild(map, 0, [&map](const NosyKey&, long) { return put(map), true; });
+  };
+  const auto evacuate_it = [](const NosyMap& map) { (void)evacuate(map); };
+  const auto clear_it = [](const NosyMap& map) { clear_sparse(map); };
+  const auto release_it = [](const NosyMap& map) { clear_and_release(map); };
+  const auto nothing = [](const NosyMap&) {};
+  check_fatal(within(put, rebuild_it), "concurrent map writes");
+  check_fatal(within(rebuild_around_a_write, nothing), "concurrent map writes");
+  check_fatal(within(put, evacuate_it), "concurrent map writes");
+  check_fatal(within(put, clear_it), "concurrent map writes");
+  check_fatal(within(put, release_it), "concurrent map writes");
+}
+
+TEST_CASE("two threads that write without a lock", "[hashmap][misuse][threads]") {
+  check_fatal(together(put_over_and_over, put_over_and_over), "concurrent map writes");
+}
+
+TEST_CASE("a thread that reads beside one that writes", "[hashmap][misuse][threads]") {
+  check_fatal(together(put_over_and_over, find_over_and_over), "concurrent map read and map write");
 }
 
 TEST_CASE("readers may be many, and size() is never checked", "[hashmap][misuse]") {

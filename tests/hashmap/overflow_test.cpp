@@ -277,6 +277,35 @@ TEST_CASE("a loop within an overflow bucket survives a clear and a collection",
   CHECK(at == map->end());
 }
 
+TEST_CASE("from Go 1.22 on the header of large blocks is taken from the spare buckets",
+          "[hashmap][overflow][rules]") {
+  const Runtime runtime;
+  struct DefaultRules {
+    ~DefaultRules() { set_map_rules({}); }
+  } const restore;
+  const auto buckets = [](const auto& map) {
+    const MapStats s = inspect(map);
+    return s.buckets + s.spare_overflow_buckets;
+  };
+  using Bucket80 = Map<Ref<Node>, Unit>;
+  using Bucket96 = Map<Ref<Node>, std::uint16_t>;
+  REQUIRE(Bucket80::type().shape.bucket_size == 80);
+  REQUIRE(Bucket96::type().shape.bucket_size == 96);
+  constexpr std::size_t kB5 = 200;
+  constexpr std::size_t kB7 = 800;
+  for (const int minor : {19, 21, 22, 23}) {
+    INFO("1." << minor);
+    set_map_rules({1, minor});
+    const bool with_header = minor >= 22;
+    CHECK(buckets(make_map<Ref<Node>, Unit>(kB7)) == (with_header ? 153 : 136));
+    CHECK(buckets(make_map<Ref<Node>, std::uint16_t>(kB5)) == (with_header ? 35 : 36));
+    // The same with 144 bytes, and without references there is no header.
+    CHECK(buckets(make_map<long, Ref<Node>>(kB5)) == 37);
+    CHECK(buckets(make_map<long, Unit>(kB7)) == 136);
+    CHECK(buckets(make_map<long, long>(kB7)) == 142);
+  }
+}
+
 TEST_CASE("spare buckets of the array are used before new blocks", "[hashmap][overflow]") {
   const Runtime runtime;
   // 16 buckets; 144 * 17 bytes round up to 18 buckets, so there are two spare ones.

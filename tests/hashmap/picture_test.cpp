@@ -101,3 +101,40 @@ TEST_CASE("a picture has the overflow buckets of their own block", "[hashmap][pi
   CHECK(p.current.all[0].live_bytes == 0);
   CHECK(p.current.all[0].tophash == std::array<std::uint8_t, 8>{1, 1, 1, 1, 1, 1, 1, 1});
 }
+
+TEST_CASE("a picture as text shows header, tophash bytes and states", "[hashmap][picture]") {
+  const Runtime runtime;
+  const Root<Map<long, long, PlaceHash>> map = make_map<long, long, PlaceHash>(13);  // 2 buckets
+  for (long i = 0; i < 13; ++i) (*map)[i % 2 == 0 ? i * 2 : i * 2 + 1] = i;
+  map->erase(0);
+  map->erase(4);
+  // clang-format off
+  CHECK(text(picture(*map)) ==
+        "count 11  B 1  noverflow 0  flags 0\n"
+        "336 bytes: 251 live, 85 dead; 48 of the live ones in no bucket\n"
+        "a bucket: 144 bytes, slots of 8 for keys and 8 for values\n"
+        "cells: 11 live; 3 empty, nothing behind it; 2 empty\n"
+        "\n"
+        "current array: 2 buckets, 0 more on their chains, 0 spare; 288 bytes, 0 in no bucket\n"
+        "       0  01 01 77 77 77 77 77 00  5 live; 1 empty, nothing behind it; 2 empty\n"
+        "       1  77 77 77 77 77 77 00 00  6 live; 2 empty, nothing behind it\n");
+  // clang-format on
+  CHECK(text(MapPicture()) == "nil map\n");
+}
+
+TEST_CASE("a picture as text tells moved cells from empty ones", "[hashmap][picture]") {
+  const Runtime runtime;
+  const Root<LongMap> map = filled(417);
+  for (long i = 0; i < 3; ++i) map->erase(i);
+  const MapStats s = inspect(*map);
+  REQUIRE(s.growing);
+  const std::string shown = text(picture(*map));
+  const auto has = [&shown](const std::string& words) {
+    return shown.find(words) != std::string::npos;
+  };
+  CHECK(has("growing to twice the size: the first " + std::to_string(s.nevacuate) + " of 64"));
+  CHECK(has("\ncells: 414 live; "));
+  CHECK(has(" moved to the same bucket; "));
+  CHECK(has(" moved to the upper half; "));
+  CHECK(has("\nold array: 64 buckets"));
+}
