@@ -25,5 +25,5 @@ TEST_CASE("allocation finishes the sweep before the next cycle begins", "[gc][sw
   CHECK(counters.cycles.load_relaxed() == cycles + 1);
   std::size_t left = 0;
   while (const std::size_t bytes = alloc::heap.sweep_one()) left += bytes;
-  CHECK(left < 512_KiB);
+  CHECK(left < 1_MiB);  // of some four; half a MiB is what the debts of the last 256 KiB come to
 }
