@@ -9,6 +9,7 @@
 #include <thread>
 #include <vector>
 
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include <gort/tests/gc/heap_fixture.h>
@@ -140,6 +141,20 @@ TEST_CASE("raise() and pthread_kill() of that number reach the handler before us
     gc::collector.shutdown();
     require(seen == 2);
     require(with_info == (siginfo ? 2 : 0));
+  });
+  CHECK(result.exit_code == 0);
+}
+
+TEST_CASE("a stop needs no room in the system's queue of signals", "[gc][stop][signal]") {
+  const auto result = gort_test::in_child([] {
+    gc::collector.start(on(SIGURG));
+    {
+      const Spinner spinner;
+      const rlimit none{0, 0};
+      require(::setrlimit(RLIMIT_SIGPENDING, &none) == 0);
+      collect_often();
+    }
+    gc::collector.shutdown();
   });
   CHECK(result.exit_code == 0);
 }
