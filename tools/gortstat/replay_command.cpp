@@ -49,9 +49,6 @@ Marks marks_of(const std::string& name) {
 }
 
 int replay(const ReplayArguments& arguments) {
-  if (arguments.picture && arguments.format != "json") {
-    throw UsageError("--picture needs --format json");
-  }
   const std::vector<Remedy> remedies = remedies_of(arguments.remedy);
   const bool to_file = arguments.output != "-";
   if (to_file) check_output_path(arguments.output, arguments.trace);
@@ -95,7 +92,7 @@ Command add_replay_command(CLI::App& main) {
   choice("--marks", arguments->marks, "marks to tell in full; auto: all, if they are at most 6",
          {"all", "last", "none", "auto"});
   choice("--format", arguments->format, "for people, or with every figure", {"text", "json"});
-  app->add_flag("--picture", arguments->picture, "every bucket of the map, for --format json");
+  app->add_flag("--picture", arguments->picture, "every bucket of the map");
   app->add_option("--seed", arguments->seed, "of the hashes: the same seed gives the same map")
       ->check([](const std::string& text) {
         const ParsedNumber seed = parse_unsigned(text, std::numeric_limits<std::uint64_t>::max());

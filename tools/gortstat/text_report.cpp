@@ -222,6 +222,7 @@ void add_new_reasons(std::string& out, const Ledger& ledger, std::set<std::size_
 
 void add_told_steps(std::string& out, const Report& report, const std::vector<Step>& told,
                     const TextLayout& layout) {
+  const Style style(layout.colour);
   std::set<std::size_t> explained;
   std::size_t at = 0;
   for (std::size_t i = 0; i < told.size(); ++i) {
@@ -235,6 +236,8 @@ void add_told_steps(std::string& out, const Report& report, const std::vector<St
     out += '\n';
     add_ledger(out, before, step, layout);
     add_new_reasons(out, step.ledger, explained, layout);
+    if (step.picture)
+      out += "\n" + style.bold("The map, bucket by bucket") + "\n" + text(*step.picture);
     out += '\n';
   }
 }
