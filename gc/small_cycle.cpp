@@ -14,7 +14,8 @@
 // so nobody waits for a thread that sleeps; ranges and roots come last, when little is left white.
 //
 // No barrier, nothing is born black, as nobody runs. Dead large objects are swept at once, all else
-// by those who allocate. Spans that the sweep finds empty stay with their thread for one cycle more.
+// by those who allocate. Spans that the sweep finds empty stay with their thread for one cycle
+// more.
 //
 // The number of objects is a guess. If there turn out to be more than kMostObjects, or more than
 // kMostBytes to look at, all marks are taken back, the world goes on, and the collector's thread is
