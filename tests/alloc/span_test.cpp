@@ -131,10 +131,10 @@ TEST_CASE("a flip makes every span unswept, a sweep brings it up to date", "[all
   }
 }
 
-// A class of one slot a run, of several pages: so it shows whether its memory was touched.
+// Slots of a page each, one a run: so it shows whether their memory was touched.
 TEST_CASE("what was never used is not cleared", "[alloc][span][fresh]") {
   gort_test::EmptyHeap empty;
-  constexpr std::size_t kBig = 16_KiB;
+  constexpr std::size_t kBig = 4_KiB;  // a page of the system, of which a span has several
   constexpr SpanClass kClass = base_span_class(size_class_of(kBig), true);
   const auto resident = [](const void* p) { return os::resident_bytes_of(p, kBig); };
   CacheScope cache;
@@ -155,6 +155,7 @@ TEST_CASE("what was never used is not cleared", "[alloc][span][fresh]") {
   CHECK(span->fresh);
   char* const second = static_cast<char*>(cache->allocate(kClass, kBig));
   CHECK(second == first + kBig);
+  REQUIRE(span_of(second) == span);
   CHECK(resident(second) == 0);
   // One that frees something leaves dirt behind.
   gort_test::mark(second);
