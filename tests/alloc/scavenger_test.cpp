@@ -266,8 +266,11 @@ TEST_CASE("a child of fork gets a scavenger of its own, on demand", "[alloc][sca
       if (!threads_named("gort-scavenger").empty()) ::_exit(2);
       h.fill(10_MiB);
       h.free_all_but(0);
+      const std::size_t idle = heap.pages.idle();
       Scavenged::cycles(0);
-      if (!eventually([] { return heap.pages.idle() == 0; })) ::_exit(3);
+      // How long all of it takes is a matter of the pace: a hundred times what the first piece
+      // took.
+      if (!eventually([idle] { return heap.pages.idle() < idle; })) ::_exit(3);
       if (threads_named("gort-scavenger").size() != 1) ::_exit(4);
       scavenger.stop();
       if (!eventually([] { return threads_named("gort-scavenger").empty(); })) ::_exit(5);
