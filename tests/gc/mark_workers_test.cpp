@@ -96,7 +96,7 @@ TEST_CASE("processors that nobody uses mark, as long as nobody uses them", "[gc]
 #if !GORT_TSAN  // there, threads stop at polls alone
 TEST_CASE("of processors that are all taken, marking has Go's quarter", "[gc][workers]") {
   // With eight, that is one beside the cycle's own thread; with seven, none.
-  for (const std::size_t processors : {7, 8}) {
+  for (const std::size_t processors : {std::size_t{7}, std::size_t{8}}) {
     os::set_processors_for_test(processors);
     gort_test::SignalHeap heap;
     Root<Node> tree = build_tree(kNodes);
