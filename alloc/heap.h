@@ -105,6 +105,7 @@ class Heap {
   Atomic<std::size_t> run_limit{kMaxRunBytes};
   /// Whether sweeping fills the slots of dead objects with kPoison.
   Atomic<bool> poison{false};
+  /// Written when the sweep generation rises, and by who sweeps all of a small cycle at once.
   Atomic<Emptied> emptied{Emptied::freed};
   /// Bytes of spans to sweep for each byte that is allocated, in units of 1/kSweepUnit. Written
   /// with the world stopped.

@@ -66,9 +66,9 @@ GORT_ALWAYS_INLINE T* construct(void* memory, Args&&... args) {
 namespace gort {
 
 /// A new T, constructed from `args`, as the only element of its block, aligned as T asks: to a page
-/// (8 KiB) at most. If T has a destructor that
-/// does something, it runs once nothing reaches the object any more, on the thread for cleanups
-/// (cleanup.h), or in shutdown(). Not if the constructor throws.
+/// (8 KiB) at most. If T has a destructor that does something, it runs once nothing reaches the
+/// object any more, on the thread for cleanups (cleanup.h), or in shutdown(). Not if the
+/// constructor throws.
 template <class T, class... Args>
 T* make(Args&&... args) {
   static_assert(alignof(T) <= kPageSize, "gort::make aligns to a page (8192 bytes) at most");

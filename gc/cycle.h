@@ -9,7 +9,7 @@
 //                  left it is marked, else the world goes on and so does marking, a few times;
 //                  so it does if destructors are due (ends_of_life.cpp);
 //                  then caches are flushed, barrier off, sweepgen += 2: all is unswept
-//     sweep        in the background and on demand
+//     sweep        in the background, on demand, and in proportion to what is allocated
 //
 // Termination. With the world stopped, every thread but this one is parked outside the runtime. A
 // grey object is in the pool, in this thread's marker, in that of an assisting thread or a worker
