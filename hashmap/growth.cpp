@@ -332,6 +332,18 @@ void EvacuationUndo::clear_destination(char* head) {
   }
 }
 
+namespace {
+
+// A NaN came out of its evacuation with a new tophash. The old one is lost, but for the lowest bit,
+// which said where to go; and loops under way may have gone by that already.
+std::uint8_t nan_tophash(std::uint8_t drawn, std::uint8_t upper) {
+  const auto top = static_cast<std::uint8_t>((drawn & ~1U) | upper);
+  return is_live(top) ? top : static_cast<std::uint8_t>(kMinTop + 1);
+}
+static_assert(is_live(kMinTop + 1) && ((kMinTop + 1) & 1U) == 0);  // only an even one is too low
+
+}  // namespace
+
 void EvacuationUndo::undo() {
   char* heads[2] = {type_.bucket(map_.buckets, old_bucket_), nullptr};
   if (!map_.same_size_growth()) {
@@ -350,9 +362,12 @@ void EvacuationUndo::undo() {
     for (std::size_t i = 0; i < kCells; ++i) {
       std::uint8_t& top = top_of(b, i);
       if (is_moved(top)) {
-        Cursor& at = from[top - kEvacuatedX];
+        const auto upper = static_cast<std::uint8_t>(top - kEvacuatedX);
+        Cursor& at = from[upper];
         if (at.cell == kCells) at = {type_.overflow(at.bucket), 0};
         top = top_of(at.bucket, at.cell++);
+        const void* const key = type_.key(b, i);
+        if (heads[1] != nullptr && !type_.equal(key, key)) top = nan_tophash(top, upper);
       } else if (!is_live(top)) {
         top = kEmptyOne;
       }

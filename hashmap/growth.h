@@ -49,7 +49,8 @@ void clear_map(Header& map, const MapType& type);
 
 /// Undoes the evacuation of one old chain if it is not finished: an overflow bucket for the new
 /// chain may be refused half way. Until then the pairs are still in the old chain, only their
-/// tophash bytes are gone; those are found again in the new chains, in the same order.
+/// tophash bytes are gone; those are found again in the new chains, in the same order. Of a NaN
+/// that is a new one, which gets the lowest bit of the old one: that is what loops go by.
 class EvacuationUndo {
  public:
   EvacuationUndo(Header& map, const MapType& type, std::size_t old_bucket);
