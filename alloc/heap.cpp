@@ -251,8 +251,7 @@ void Heap::flip_sweepgen() {
 
 void Heap::pace_sweep(std::size_t allowed) {
   constexpr std::size_t kMost = std::size_t{64} * kSweepUnit;
-  const std::size_t ratio =
-      allowed == 0 ? 0 : span_bytes() * kSweepUnit / std::max(allowed, kLeastSweepDistance);
+  const std::size_t ratio = span_bytes() * kSweepUnit / std::max(allowed, kLeastSweepDistance);
   sweep_ratio.store_relaxed(static_cast<std::uint32_t>(std::min(ratio, kMost)));
 }
 

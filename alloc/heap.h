@@ -60,7 +60,7 @@ class Heap {
   /// Every span becomes unswept. World stopped, caches flushed, nothing unswept left.
   void flip_sweepgen();
   /// From now on allocation pays for the sweep (ThreadCache::owe_sweep), so that all is swept when
-  /// `allowed` more bytes have been allocated; 0: it need not be. World stopped.
+  /// `allowed` more bytes have been allocated; of more than any heap has, nothing. World stopped.
   void pace_sweep(std::size_t allowed);
   /// Sweeps one unswept span, of any class, of the calling thread's shard if there is one. Returns
   /// its bytes, 0 if nothing is unswept.

@@ -298,7 +298,7 @@ void Cycle::end_marking() {
       mark_runway(allocated, traced, record_.assisted, record_.marked));
   collector_.update_goal();
   const std::size_t trigger = collector_.trigger();
-  alloc::heap.pace_sweep(trigger == kNoLimit ? 0 : trigger - std::min(trigger, record_.marked) + 1);
+  alloc::heap.pace_sweep(trigger - std::min(trigger, record_.marked));
   record_.next_goal = collector_.goal();
   counters.objects_marked.fetch_add_relaxed(mark_pool.objects_marked.load_relaxed());
   counters.bytes_marked.fetch_add_relaxed(traced);

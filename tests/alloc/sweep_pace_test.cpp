@@ -3,6 +3,8 @@
 
 #include <catch2/catch.hpp>
 
+#include <limits>
+
 #include <gort/base/counters.h>
 #include <gort/base/units.h>
 #include <gort/tests/alloc/cache_fixture.h>
@@ -16,6 +18,7 @@ namespace {
 constexpr std::size_t kSize = 64;
 constexpr std::size_t kOther = 1024;
 constexpr std::size_t kSlack = 256_KiB;  // allowances, and debts too small to be paid
+constexpr std::size_t kNever = std::numeric_limits<std::size_t>::max();  // the next cycle begins
 
 void allocate(CacheScope& cache, std::size_t size, std::size_t bytes) {
   const SpanClass span_class = base_span_class(size_class_of(size), true);
@@ -52,6 +55,18 @@ TEST_CASE("allocation sweeps what it owes, and all is swept in time", "[alloc][s
   CHECK(sweep_the_rest() == 0);
 }
 
+// The next cycle may begin at once: then all is swept a little later.
+TEST_CASE("who is given no distance at all takes the least", "[alloc][sweep]") {
+  CacheScope cache;
+  make_unswept(cache, 8_MiB);
+  heap.pace_sweep(0);
+  const std::size_t before = swept_bytes();
+  allocate(cache, kOther, kLeastSweepDistance / 2);
+  CHECK(swept_bytes() - before <= 4_MiB + 8 * kSlack);
+  allocate(cache, kOther, kLeastSweepDistance / 2 + kSlack);
+  CHECK(sweep_the_rest() == 0);
+}
+
 TEST_CASE("what a thread sweeps in search of free slots is paid", "[alloc][sweep]") {
   CacheScope cache;
   make_unswept(cache, 8_MiB);
@@ -78,10 +93,10 @@ TEST_CASE("large objects pay too, in turns", "[alloc][sweep]") {
   thread_cache = mine;
 }
 
-TEST_CASE("a flush forgives what is owed, and without a pace nothing is", "[alloc][sweep]") {
+TEST_CASE("a flush forgives what is owed, and if no cycle comes nothing is", "[alloc][sweep]") {
   CacheScope cache;
   make_unswept(cache, 8_MiB);
-  heap.pace_sweep(0);
+  heap.pace_sweep(kNever);
   const std::size_t before = swept_bytes();
   allocate(cache, kOther, 4_MiB);
   CHECK(swept_bytes() == before);
@@ -90,7 +105,7 @@ TEST_CASE("a flush forgives what is owed, and without a pace nothing is", "[allo
   cache->flush();
   cache->pay_sweep_debt();
   CHECK(swept_bytes() == before);
-  heap.pace_sweep(0);
+  heap.pace_sweep(kNever);
 }
 
 TEST_CASE("an emptied span may be kept for one cycle", "[alloc][sweep]") {

@@ -27,3 +27,16 @@ TEST_CASE("allocation finishes the sweep before the next cycle begins", "[gc][sw
   while (const std::size_t bytes = alloc::heap.sweep_one()) left += bytes;
   CHECK(left < 1_MiB);  // of some four; half a MiB is what the debts of the last 256 KiB come to
 }
+
+TEST_CASE("where no cycle will begin allocation sweeps nothing", "[gc][sweep]") {
+  gc::CollectorOptions options;
+  options.background_sweep = false;
+  options.gc_percent = -1;
+  const ExactHeap heap(options);
+  for (int i = 0; i < 100'000; ++i) make<Node>();
+  gc::collector.collect(gc::CycleReason::forced, false);
+  const std::uint64_t before = counters.spans_swept.load_relaxed();
+  for (int i = 0; i < 2048; ++i) make_array<char>(2048);
+  CHECK(counters.spans_swept.load_relaxed() == before);
+  CHECK(alloc::heap.sweep_one() > 0);
+}
