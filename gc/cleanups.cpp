@@ -131,13 +131,15 @@ void Cleanups::take_dead() {
   }
 }
 
-void Cleanups::enqueue(CleanupRecord* list) {
+CleanupRecord* Cleanups::enqueue(CleanupRecord* list) {
+  constexpr int kMost = 256;
   LockGuard guard(lock_);
-  while (list != nullptr) {
+  for (int i = 0; i < kMost && list != nullptr; ++i) {
     CleanupRecord* next = list->next;
     append(*list);
     list = next;
   }
+  return list;
 }
 
 // --- running -------------------------------------------------------------------------------------
@@ -279,7 +281,7 @@ void Cleanups::run_all() {
     const bool done = list == nullptr && due_count() == 0;
     {
       const RuntimeScope runtime(self);
-      enqueue(list);
+      while (list != nullptr) list = enqueue(list);
     }
     collector.release_cycles();
     if (done) return;

@@ -70,13 +70,17 @@ class Cleanups {
   void* stop(CleanupRecord& record, std::uint64_t id);
 
   // --- for the cycle -----------------------------------------------------------------------------
-  /// Calls `f(target)` for each object whose destructor is due. Any thread.
-  template <class F>
-  void for_each_kept(F&& f) {
-    for_each_record([&](CleanupRecord& record) {
-      if (record.state.load_acquire() < CleanupRecord::dying) return;
-      if (void* target = record.target_now()) f(target);  // of a cleanup it is null by now
-    });
+  /// Calls `f(target)` for each object whose destructor is due, and `poll()` now and then, also
+  /// where there is none. Any thread.
+  template <class F, class Poll>
+  void for_each_kept(F&& f, Poll&& poll) {
+    for (Block* block = first_block(); block != nullptr; block = block->next) {
+      for (CleanupRecord& record : block->records) {
+        if (record.state.load_acquire() < CleanupRecord::dying) continue;
+        if (void* target = record.target_now()) f(target);  // of a cleanup it is null by now
+      }
+      poll();
+    }
   }
   /// Finds the suspect blocks. World running, markers too; calls `poll()` now and then.
   template <class F>
@@ -94,8 +98,8 @@ class Cleanups {
   CleanupRecord* take_dying();
   /// Cleanups of unmarked objects: watching -> due. World stopped, nothing grey, nothing dying.
   void take_dead();
-  /// dying -> due, in this order.
-  void enqueue(CleanupRecord* list);
+  /// dying -> due, in this order, some of them. Returns the rest.
+  CleanupRecord* enqueue(CleanupRecord* list);
   /// Has what is due run by the thread, if there is to be one. World running.
   void wake();
 
@@ -127,12 +131,6 @@ class Cleanups {
     CleanupRecord records[kRecords];
   };
 
-  template <class F>
-  void for_each_record(F&& f) {
-    for (Block* block = first_block(); block != nullptr; block = block->next) {
-      for (CleanupRecord& record : block->records) f(record);
-    }
-  }
   static bool watches_white(CleanupRecord& record);
   Block* first_block();
   void add_block() GORT_REQUIRES(lock_);

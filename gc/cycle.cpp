@@ -191,10 +191,11 @@ void Cycle::mark_roots() {
   std::size_t count = 0;
   const auto mark = [this, &count](void* target) {
     marker_.mark_address(reinterpret_cast<std::uintptr_t>(target));
-    if (++count % 1024 == 0) poll();
+    ++count;
   };
-  roots.for_each(mark);
-  cleanups.for_each_kept(mark);
+  const auto between = [this] { poll(); };
+  roots.for_each(mark, between);
+  cleanups.for_each_kept(mark, between);
   record_.root_bytes += count * kWordSize;
 }
 
@@ -310,7 +311,7 @@ void Cycle::sweep() {
   while (alloc::heap.sweep_one() > 0) poll();
   counters.sweep_ns.fetch_add_relaxed(
       static_cast<std::uint64_t>(now_ns() - start + record_.sweep_ns));
-  mark_pool.trim();
+  parked([] { mark_pool.trim(); });
   event(CycleEvent::swept, now_ns());
   phase(Phase::swept);
 }

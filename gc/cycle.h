@@ -90,8 +90,21 @@ class Cycle {
   static bool mark_from_stack(Thread& thread, Marker& marker);
   void scan_ranges(bool stacks);  // ranges.cpp
   void update_assist_ratio();
-  /// world.poll(), unless this thread is the one that has stopped the world.
+  /// world.poll(), unless this thread is the one that has stopped the world. At most some hundred
+  /// microseconds of work go by without: whoever wants to stop the world waits for this thread too.
   void poll();
+  /// f(), which takes long, touches nothing but what belongs to this cycle, and may throw: the
+  /// world may stop meanwhile.
+  template <class F>
+  void parked(F&& f) {
+    if (world_stopped_) return f();
+    struct Blocking {
+      Thread& self;
+      explicit Blocking(Thread& thread) : self(thread) { world.enter_blocking(self); }
+      ~Blocking() { world.leave_blocking(self); }
+    } const blocking(self_);
+    f();
+  }
   // The world lock is held from one to the other, over several functions.
   void stop() GORT_NO_THREAD_SAFETY_ANALYSIS;
   void resume() GORT_NO_THREAD_SAFETY_ANALYSIS;

@@ -20,7 +20,9 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <deque>
 #include <new>
+#include <optional>
 
 #include <gort/base/counters.h>
 #include <gort/base/metadata.h>
@@ -39,11 +41,13 @@ std::uintptr_t address_of(CleanupRecord* record) {
 // Too much to look at between two polls.
 constexpr std::size_t kLeftToMarker = std::size_t{1} << 20;
 
-// One depth-first traversal of what dies. Throws std::bad_alloc, having marked some.
+// One depth-first traversal of what dies. Throws std::bad_alloc, having marked some. To begin and
+// to end takes long if much dies, but only looks at records.
 class DeadGraph {
  public:
   explicit DeadGraph(CleanupRecord* dying) {
     for (CleanupRecord* r = dying; r != nullptr; r = r->next) doomed_.push_back({r, false});
+    order_.reserve(doomed_.size());
     std::sort(doomed_.begin(), doomed_.end(), [](const Doomed& a, const Doomed& b) {
       return address_of(a.record) < address_of(b.record);
     });
@@ -52,6 +56,7 @@ class DeadGraph {
   template <class Poll>
   void traverse(Marker& marker, Poll&& poll) {
     for (Doomed& start : doomed_) {
+      if (++steps_ % 256 == 0) poll();
       if (start.visited) continue;
       stack_.push_back({address_of(start.record), nullptr});
       while (!stack_.empty()) {
@@ -122,8 +127,8 @@ class DeadGraph {
     return at != doomed_.end() && address_of(at->record) == start ? &*at : nullptr;
   }
 
-  metadata::Vector<Doomed> doomed_;  // by address
-  metadata::Vector<Entry> stack_;
+  metadata::Vector<Doomed> doomed_;                      // by address
+  std::deque<Entry, metadata::Allocator<Entry>> stack_;  // never copied when it grows
   metadata::Vector<CleanupRecord*> order_;
   std::size_t steps_ = 0;
 };
@@ -154,19 +159,29 @@ void Cycle::mark_dying() {
   if (dying_ == nullptr) return;
   CleanupRecord* order = dying_;
   try {
-    DeadGraph graph(dying_);
-    graph.traverse(marker_, [this] { poll(); });
-    order = graph.order();
+    std::optional<DeadGraph> graph;
+    parked([&] { graph.emplace(dying_); });
+    graph->traverse(marker_, [this] { poll(); });
+    parked([&] {
+      order = graph->order();
+      graph.reset();
+    });
   } catch (const std::bad_alloc&) {
     // In any order, then. What was marked and not looked at is found by a walk over the heap.
-    for (CleanupRecord* r = dying_; r != nullptr; r = r->next) marker_.mark_address(address_of(r));
+    for (CleanupRecord* r = dying_; r != nullptr; r = r->next) {
+      marker_.mark_address(address_of(r));
+      poll();
+    }
     mark_pool.overflowed.store_relaxed(true);
   }
   dying_ = nullptr;
   drain();
   // With objects dropped, what the dying reach is not all marked yet: but kept by them, who are
   // roots from here on, until it is, and nothing is swept before.
-  cleanups.enqueue(order);
+  while (order != nullptr) {
+    order = cleanups.enqueue(order);
+    poll();
+  }
 }
 
 }  // namespace gort::gc

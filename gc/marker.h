@@ -75,7 +75,7 @@ class Marker {
   void publish();
 
  private:
-  static constexpr std::size_t kPiece = std::size_t{128} << 10;
+  static constexpr std::size_t kPiece = std::size_t{32} << 10;
 
   // A reference out of an object: it leads into an object, or nowhere.
   struct Found {

@@ -26,14 +26,16 @@ class RootTable {
   void** acquire(void* target);
   void release(void** slot) noexcept;
 
-  /// Calls `f(target)` for each non-null root that was there at the call. Any thread.
-  template <class F>
-  void for_each(F&& f) {
+  /// Calls `f(target)` for each non-null root that was there at the call, and `poll()` now and
+  /// then, also where there is none. Any thread.
+  template <class F, class Poll>
+  void for_each(F&& f, Poll&& poll) {
     for (Block* block = first_block(); block != nullptr; block = block->next) {
       for (void*& slot : block->slots) {
         void* const value = AtomicRef(slot).load_relaxed();
         if (value != nullptr && (reinterpret_cast<std::uintptr_t>(value) & kFree) == 0) f(value);
       }
+      poll();
     }
   }
   /// Roots in use, null ones included.

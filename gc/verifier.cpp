@@ -17,16 +17,18 @@ const char* name_of(const alloc::Span& span, std::uint32_t slot) {
 }  // namespace
 
 void verify_marks() {
-  roots.for_each([](void* target) {
+  const auto check_root = [](void* target) {
     if (is_white(reinterpret_cast<std::uintptr_t>(target))) {
       fatal("verify: a root points at {}, which is not marked", target);
     }
-  });
-  cleanups.for_each_kept([](void* target) {
+  };
+  const auto check_kept = [](void* target) {
     if (is_white(reinterpret_cast<std::uintptr_t>(target))) {
       fatal("verify: the destructor of {} is due, and it is not marked", target);
     }
-  });
+  };
+  roots.for_each(check_root, [] {});
+  cleanups.for_each_kept(check_kept, [] {});
   alloc::heap.for_each_span([](const alloc::Span& span) {
     if (span.noscan) return;
     for (std::uint32_t slot = 0; slot < span.slot_count; ++slot) {

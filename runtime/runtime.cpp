@@ -22,11 +22,14 @@ bool trace_scavenger = false;  // likewise
 
 // At the end of each cycle, world running.
 void cycle_ended(const gc::CycleRecord& cycle) {
-  if (trace_cycles) {
-    const int percent = static_cast<int>(gc::collector.cpu_share() * 100);
-    write_line(gctrace_line(cycle, started_at_ns, percent));
+  if (trace_cycles || trace_scavenger) {
+    const Blocking blocking;  // whoever reads that may take their time
+    if (trace_cycles) {
+      const int percent = static_cast<int>(gc::collector.cpu_share() * 100);
+      write_line(gctrace_line(cycle, started_at_ns, percent));
+    }
+    if (trace_scavenger) write_line(scavtrace_line(take_background_work(), false));
   }
-  if (trace_scavenger) write_line(scavtrace_line(take_background_work(), false));
   alloc::scavenger.cycle_ended(cycle.goal, cycle.next_goal);
 }
 
