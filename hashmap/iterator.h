@@ -19,11 +19,15 @@
 //     the map becomes empty           all that was there at the beginning is gone, and the seed is
 //                                     another one: moved pairs are left out from then on
 //
-// One exception is Go's: if the map becomes empty within the loop, pairs inserted since may come
-// twice. In two things this is stricter than Go: a NaN deleted by clear() does not come any more
-// (golang/go#70189), as moved pairs of a map with another seed are left out; and an old chain
-// stands for a bucket only in the growth that was under way when the loop began. (Go asks for the
-// same B, and may read an old chain of a later growth.)
+// One exception is Go's: clear() makes the spare overflow buckets of the array spare again, also the
+// one in which a loop stands. Once another chain has it, a pair inserted into that chain may come
+// twice: from where the loop stands, and when it comes to the chain.
+//
+// In two things this is stricter than Go. Moved pairs of a map with another seed are left out: so a
+// NaN deleted by clear() does not come any more (golang/go#70189, mended in Go for 1.24), nor does
+// a loop in a moved chain come by its old key to a pair that was inserted since elsewhere and has
+// its own turn. And an old chain stands for a bucket only in the growth that was under way when the
+// loop began. (Go asks for the same B, and may read an old chain of a later growth.)
 //
 // That the old copies still exist is the work of the flags kIterator and kOldIterator: evacuation
 // does not clear old chains while they are set. They stay set until the next growth, since nobody
