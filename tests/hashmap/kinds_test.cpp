@@ -77,10 +77,41 @@ void live_a_life() {
   check_pairs(*map, keys, 0, 0, 0);
 }
 
+/// A key with a String in it: DefaultHash does not know such a struct, so it has a hash of its own,
+/// made of the hashes of its members.
+struct Named {
+  long number = 0;
+  String name;
+  bool operator==(const Named&) const = default;
+  GORT_FIELDS(Named, name);
+};
+struct NamedHash {
+  std::uint64_t operator()(const Named& key, std::uint32_t seed) const {
+    return hashmap::hash_key(key.name, hashmap::hash_key(key.number, seed));
+  }
+  template <std::size_t N>
+  std::uint64_t operator()(const std::array<Named, N>& key, std::uint32_t seed) const {
+    std::uint64_t hash = seed;
+    for (const Named& part : key) {
+      hash = hashmap::hash_key(part.name, hashmap::hash_key(part.number, hash));
+    }
+    return hash;
+  }
+};
+
 template <class K, class V>
 constexpr hashmap::BucketShape shape = hashmap::kShape<K, V>;
 
 }  // namespace
+
+template <>
+struct gort_test::Sample<Named> {
+  static Named make(long i) { return {i % 3, Sample<String>::make(i)}; }
+  static long number(const Named& key) {
+    const long i = Sample<String>::number(key.name);
+    return key.number == i % 3 ? i : -1;
+  }
+};
 
 TEST_CASE("integer keys and values of every width", "[hashmap][kinds]") {
   live_a_life<std::int16_t, std::int16_t>();
@@ -147,6 +178,13 @@ TEST_CASE("large keys and values that hold references", "[hashmap][kinds]") {
   live_a_life<long, Wide>();
   live_a_life<Wide, Wide, SampleHash>();
   live_a_life<String, Wide>();
+}
+
+TEST_CASE("struct keys that hold a String, with a hash of their own", "[hashmap][kinds][string]") {
+  live_a_life<Named, long, NamedHash>();
+  live_a_life<Named, Ref<Node>, NamedHash>();
+  live_a_life<std::array<Named, 2>, long, NamedHash>();
+  live_a_life<std::array<Named, 6>, String, NamedHash>();  // an object of its own
 }
 
 TEST_CASE("zero-size values: a set", "[hashmap][kinds]") {
