@@ -18,6 +18,8 @@ constinit Heap heap;
 
 namespace {
 
+constexpr std::size_t kRecordAlignment = 64;
+
 // The record with its bitmaps behind it, in one block: see span.h.
 std::size_t record_bytes(std::size_t slots, bool described) {
   return sizeof(Span) + 2 * bits::words_for(slots) * sizeof(std::uint64_t) +
@@ -34,7 +36,7 @@ const void* first_freed_and_marked(const Span& span) {
 
 Span* Heap::make_span(const PageRun& run, std::size_t slots, std::size_t elem_size,
                       std::uint32_t reciprocal, SpanClass span_class, const SpanClassInfo& info) {
-  void* block = metadata::try_allocate(record_bytes(slots, info.described), 64);
+  void* block = metadata::try_allocate(record_bytes(slots, info.described), kRecordAlignment);
   if (block == nullptr) return nullptr;
   auto* span = ::new (block) Span();
   span->start = run.start;
@@ -64,6 +66,13 @@ void Heap::publish(Span* span) {
   scavenger.note_growth(pages.resident());
 }
 
+// `run` belongs to no span yet.
+void Heap::while_parked(const PageRun& run, void (*f)(void*), void* context) {
+  unpublished_bytes_.fetch_add_relaxed(run.pages.bytes());
+  collector_hooks.while_parked(f, context);
+  unpublished_bytes_.fetch_sub_relaxed(run.pages.bytes());
+}
+
 // The first access to a huge page takes the system a good part of a millisecond, and several where
 // it has to make room for one; a thread in the middle of that cannot be stopped. So it happens
 // here, where nobody waits for the thread.
@@ -76,12 +85,35 @@ void Heap::touch_huge_page(const PageRun& run) {
   for (std::size_t h = offset / kHugePageSize; h <= last && h < kArenaSize / kHugePageSize; ++h) {
     const std::uint32_t bit = std::uint32_t{1} << h;
     if ((arena.touched_huge_pages.load_relaxed() & bit) != 0) continue;
-    unpublished_bytes_.fetch_add_relaxed(run.pages.bytes());
-    collector_hooks.while_parked([](void* start) { os::touch(start, kHugePageSize); },
-                                 reinterpret_cast<void*>(arena.start + h * kHugePageSize));
-    unpublished_bytes_.fetch_sub_relaxed(run.pages.bytes());
+    while_parked(
+        run, [](void* start) { os::touch(start, kHugePageSize); },
+        reinterpret_cast<void*>(arena.start + h * kHugePageSize));
     arena.touched_huge_pages.fetch_or_relaxed(bit);
   }
+}
+
+// In a growing heap the records of spans lie in memory that is new as well. mimalloc hands out what
+// has come back before it goes on to what it has never handed out: so blocks that are taken and
+// given back here are there, touched, for the next spans of this thread. 32 of them fill a page.
+void Heap::touch_records(const PageRun& run, std::size_t bytes) {
+  constexpr std::size_t kAhead = 32;
+  std::uint32_t& ahead = thread_cache->touched_records;
+  if (ahead > 0) {
+    --ahead;
+    return;
+  }
+  if (!run.zeroed || collector_hooks.while_parked == nullptr) return;
+  while_parked(
+      run,
+      [](void* size) {
+        void* blocks[kAhead];
+        for (void*& block : blocks) {
+          block = metadata::try_allocate(*static_cast<const std::size_t*>(size), kRecordAlignment);
+        }
+        for (void* block : blocks) metadata::release(block);
+      },
+      &bytes);
+  ahead = kAhead;
 }
 
 PageRun Heap::take_pages(Pages count, PageCache* cache) {
@@ -104,6 +136,7 @@ Span* Heap::allocate_small_span(SpanClass span_class, PageCache* cache) {
   const PageRun run = take_pages(Pages(size.pages), cache);
   if (!run) return nullptr;
   touch_huge_page(run);
+  touch_records(run, record_bytes(size.objects, info.described));
   Span* span = make_span(run, size.objects, size.size, size.reciprocal, span_class, info);
   if (span == nullptr) {
     LockGuard guard(pages.lock);

@@ -146,7 +146,9 @@ class Heap {
   };
 
   PageRun take_pages(Pages count, PageCache* cache);
+  void while_parked(const PageRun& run, void (*f)(void*), void* context);
   void touch_huge_page(const PageRun& run);
+  void touch_records(const PageRun& run, std::size_t bytes);
   Span* make_span(const PageRun& run, std::size_t slots, std::size_t elem_size,
                   std::uint32_t reciprocal, SpanClass span_class, const SpanClassInfo& info);
   void publish(Span* span);

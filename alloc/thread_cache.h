@@ -137,6 +137,7 @@ class ThreadCache {
 
   std::uint32_t shard = 0;                ///< of the central lists; const after Heap::add_cache()
   PageCache pages;                        ///< what new spans are made of
+  std::uint32_t touched_records = 0;      ///< about how many new spans' records have memory
   ThreadCache* next_cache = nullptr;      ///< the heap's list of caches; guard: heap lock
   ThreadCache* previous_cache = nullptr;  ///< likewise
 

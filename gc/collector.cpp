@@ -13,6 +13,7 @@
 #include <gort/base/os.h>
 #include <gort/gc/cleanups.h>
 #include <gort/gc/fork.h>
+#include <gort/gc/long_calls.h>
 #include <gort/gc/mark_workers.h>
 #include <gort/gc/weak.h>
 
@@ -166,7 +167,9 @@ void Collector::begin_if_idle(Thread& self, std::size_t bytes) {
 void Collector::while_parked(void (*f)(void*), void* context) {
   Thread& self = *World::current();
   world.enter_blocking(self);
+  long_calls.begin();
   f(context);
+  long_calls.end();
   world.leave_blocking(self);
 }
 

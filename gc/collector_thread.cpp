@@ -7,6 +7,7 @@
 #include <gort/base/os.h>
 #include <gort/gc/cleanups.h>
 #include <gort/gc/collector.h>
+#include <gort/gc/long_calls.h>
 #include <gort/gc/mark_workers.h>
 
 namespace gort::gc {
@@ -86,6 +87,7 @@ void Collector::after_fork_in_child() {
   thread_state_.store_relaxed(none);
   ending_.store_relaxed(false);
   mark_workers.after_fork_in_child();
+  long_calls.reset_in_child();
   wanted_.store_relaxed(begun_.load_relaxed());
   holds_wanted_.store_relaxed(0);
   helpers_waiting_.store_relaxed(0);

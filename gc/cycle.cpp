@@ -7,6 +7,7 @@
 #include <gort/base/counters.h>
 #include <gort/gc/cleanups.h>
 #include <gort/gc/collector.h>
+#include <gort/gc/long_calls.h>
 #include <gort/gc/mark_workers.h>
 #include <gort/gc/ranges.h>
 #include <gort/gc/roots.h>
@@ -61,6 +62,7 @@ void Cycle::resume() {
   // Taken first: the threads that are woken up may well take this thread's processor.
   const std::int64_t length = now_ns() - stop_start_ns_;
   world.resume();
+  long_calls.release();
   ++record_.stops;
   record_.stops_ns += length;
   record_.longest_stop_ns = std::max(record_.longest_stop_ns, length);
@@ -151,9 +153,16 @@ void Cycle::reset_numbers() {
   mark_workers.reset_numbers();
 }
 
+void Cycle::stop_when_convenient() {
+  world.enter_blocking(self_);
+  long_calls.hold();
+  world.leave_blocking(self_);
+  stop();
+}
+
 void Cycle::begin_marking() {
   reset_numbers();
-  stop();
+  stop_when_convenient();
   record_.heap_start = alloc::heap.heap_live.load_relaxed();
   alloc::heap.allocate_black.store_relaxed(true);
   detail::marking.store_relaxed(true);
@@ -235,7 +244,7 @@ void Cycle::drain() {
 }
 
 bool Cycle::try_to_finish(bool insist) {
-  stop();
+  stop_when_convenient();
   const bool signals = collector_.options_.stop_signal != 0;
   world.for_each_thread([&](Thread& thread) {
     flush_overwritten(thread.overwritten);

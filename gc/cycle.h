@@ -107,6 +107,8 @@ class Cycle {
   }
   // The world lock is held from one to the other, over several functions.
   void stop() GORT_NO_THREAD_SAFETY_ANALYSIS;
+  /// The same, and nobody keeps a processor busy in the system meanwhile (long_calls.h).
+  void stop_when_convenient() GORT_NO_THREAD_SAFETY_ANALYSIS;
   void resume() GORT_NO_THREAD_SAFETY_ANALYSIS;
 
   Collector& collector_;

@@ -207,6 +207,9 @@ void World::wait_until_parked(Thread& thread) {
     if (thread.state.load_seq_cst() == Thread::parked) return;
     __builtin_ia32_pause();
   }
+  // From here on the stopper may sleep, and be woken up on the processor of one that waits awake;
+  // and the thread that it waits for may be queued behind that one.
+  spin_.store_relaxed(false);
   constexpr std::int64_t kRepeatNs = 1'000'000;
   while (thread.state.load_seq_cst() != Thread::parked) {
     if (options_.stop_signal == 0) {
@@ -240,7 +243,7 @@ void World::spin_while_stopping(Thread& self) {
       }
       __builtin_ia32_pause();
     }
-  } while (now_ns() - start < kSpinNs);
+  } while (spin_.load_relaxed() && now_ns() - start < kSpinNs);
 }
 
 void World::help(Thread& self) {

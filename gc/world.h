@@ -217,7 +217,7 @@ class World {
   Atomic<std::uint32_t> stopping_{0};
   Atomic<std::uint32_t> sleepers_{0};  ///< threads that may sleep on stopping_
   // There is a processor for each thread that was running: they wait without sleeping for a while.
-  // Written by the stopper before `stopping_`.
+  // Written by the stopper before `stopping_`, and taken back when it has to sleep itself.
   Atomic<bool> spin_{false};
   // Help is wanted; how many threads look at that, or help. Of a thread that comes and a stopper
   // that dismisses, at least one sees the other (Dekker), so nobody helps after dismiss_help().

@@ -264,6 +264,10 @@ static void use_huge_pages(CacheScope& cache) {
   }
 }
 
+static bool is_huge_page(void* context) {
+  return reinterpret_cast<std::uintptr_t>(context) % kHugePageSize == 0;
+}
+
 TEST_CASE("a huge page is touched before it is used, while nobody waits for the thread",
           "[alloc][heap]") {
   struct HooksScope {
@@ -275,6 +279,7 @@ TEST_CASE("a huge page is touched before it is used, while nobody waits for the 
   collector_hooks.while_parked = [](void (*f)(void*), void* context) {
     CHECK(heap.unpublished_bytes() > 0);  // in nobody's hands, and in the books
     f(context);
+    if (!is_huge_page(context)) return;
     CHECK(os::resident_bytes_of(context, kHugePageSize) == kHugePageSize);
     CHECK(touched.insert(context).second);  // once each
   };
@@ -292,6 +297,7 @@ TEST_CASE("a huge page that the system does not touch for us is touched by its u
   static int untouched = 0;
   untouched = 0;
   collector_hooks.while_parked = [](void (*f)(void*), void* context) {
+    if (!is_huge_page(context)) return;
     const std::uint64_t before = os::refused_hints_for_test();
     os::fail_call_for_test(1);
     f(context);
@@ -302,4 +308,33 @@ TEST_CASE("a huge page that the system does not touch for us is touched by its u
   use_huge_pages(cache);
   CHECK(untouched >= 4);
   CHECK(heap.unpublished_bytes() == 0);
+}
+
+TEST_CASE("in a growing heap memory for the records of spans is asked for ahead, in batches",
+          "[alloc][heap]") {
+  struct HooksScope {
+    ~HooksScope() { collector_hooks = {}; }
+  } const hooks;
+  static int batches = 0;
+  batches = 0;
+  collector_hooks.while_parked = [](void (*f)(void*), void* context) {
+    if (is_huge_page(context)) return f(context);
+    CHECK(heap.unpublished_bytes() > 0);
+    const std::size_t before = metadata::bytes();
+    metadata::fail_allocation_for_test(32);
+    f(context);
+    CHECK_FALSE(metadata::refusal_pending_for_test());
+    CHECK(metadata::bytes() == before);
+    ++batches;
+  };
+  CacheScope cache;
+  const auto make_spans = [&cache](std::size_t count) {
+    for (const std::size_t end = heap.span_count() + count; heap.span_count() < end;) {
+      cache->allocate(kClass, kSize);
+    }
+  };
+  heap.pages.scavenge_all();  // so that spans are made of pages without memory
+  make_spans(3300);
+  CHECK(batches >= 99);
+  CHECK(batches <= 101);
 }
