@@ -212,23 +212,39 @@ TEST_CASE("a memory limit starts cycles that GOGC would not", "[gc][pacing]") {
   CHECK(alloc::heap.span_bytes() < 18_MiB);
 }
 
+namespace {
+struct Wide {
+  Ref<Ref<Wide>> more;
+  GORT_FIELDS(Wide, more);
+};
+}  // namespace
+
 TEST_CASE("markers may find no memory, and still nothing is lost", "[gc][marker]") {
   gc::CollectorOptions options;
   options.markers = 1;  // what is refused is not the record of a worker
   ExactHeap heap(options);
-  constexpr std::size_t kCount = 50'000;  // more than the blocks that are kept can hold
-  Root<Ref<Node>> wide(make_array<Ref<Node>>(kCount));
-  for (std::size_t i = 0; i < kCount; ++i) {
-    wide.get()[i] = make<Node>();
-    wide.get()[i]->left = make<Node>();
+  // Arrays, and near the end of each a way to the next: a marker, which does what it has found
+  // last, takes it before most of the array is done. That is more than the blocks that are kept can
+  // hold.
+  constexpr std::size_t kArrays = 30;
+  constexpr std::size_t kNodes = 4000;
+  Root<Ref<Wide>> root;
+  for (std::size_t a = 0; a < kArrays; ++a) {
+    Root<Ref<Wide>> array(make_array<Ref<Wide>>(kNodes));
+    for (std::size_t i = 0; i < kNodes; ++i) {
+      array.get()[i] = make<Wide>();
+      array.get()[i]->more = i == kNodes - 100 ? root.get() : array.get();
+    }
+    root = array.get();
   }
   heap.collect();  // the collector's thread is there, and has what it needs to begin
   const std::uint64_t before = counters.mark_overflows.load_relaxed();
   metadata::fail_allocation_for_test(1);
   heap.collect();  // verify=1 checks the marks
+  CHECK_FALSE(metadata::refusal_pending_for_test());
   metadata::fail_allocation_for_test(0);
   CHECK(counters.mark_overflows.load_relaxed() == before + 1);
-  CHECK(heap.objects() == 2 * kCount + 1);
+  CHECK(heap.objects() == kArrays * (kNodes + 1));
 }
 
 TEST_CASE("without a thread of its own the collector runs on the callers'", "[gc][collector]") {
