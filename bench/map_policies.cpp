@@ -1,13 +1,16 @@
 // What each map policy gives back and what it costs: a map of 2^20 pairs of longs (or as many as
 // the argument says), all but 1 in 100 erased, then the policy. One line a policy: bytes of the
-// heap before and after a collection, and the time it took. docs/map_policies.md has the table.
+// heap before and after a collection, and the time it took. Then what else the policies cost: of
+// growths in steps, eager wipes, hooks; and concurrent maps. docs/map_policies.md has the tables.
 
 #include <chrono>
 #include <cstdio>
 #include <cstdlib>
 #include <thread>
+#include <type_traits>
 
 #include <gort/gort.h>
+#include <gort/hashmap/hooked_map.h>
 #include <gort/hashmap/locked_map.h>
 #include <gort/hashmap/policies.h>
 #include <gort/hashmap/shrinking_map.h>
@@ -67,23 +70,123 @@ void measure_shrinking(long pairs) {
               "ShrinkingMap", before, heap_bytes(), total, longest);
 }
 
-// A growth of the largest array that fits `pairs`, stalled half way: what the heap holds there, and
-// what moving a chain cost. A loop came before, as in most programs.
-void measure_wipe(const char* name, long pairs, bool wipe) {
-  const gort::Root<LongMap> map = gort::make_map<long, long>();
+struct Payload {
+  long words[8];
+  GORT_POINTER_FREE();
+};
+
+// The value for a key, and what drops it.
+template <class V>
+V value_for(long i) {
+  if constexpr (std::is_same_v<V, long>) {
+    return i;
+  } else {
+    return gort::make<Payload>();
+  }
+}
+
+// With the key `i`: the first that is not in the map.
+template <class V>
+void grow(const gort::Map<long, V>& map, long& i) {
+  while (!map.header()->growing()) {
+    map[i] = value_for<V>(i);
+    ++i;
+  }
+}
+
+// A map at the begin of the growth of the largest array that fits `pairs`.
+template <class V>
+gort::Root<gort::Map<long, V>> stalled(long pairs, bool wipe) {
+  const gort::Root<gort::Map<long, V>> map = gort::make_map<long, V>();
   gort::wipe_eagerly(*map, wipe);
   long i = 0;
-  while (map->header()->bucket_count() * 13 < static_cast<std::size_t>(pairs)) (*map)[++i] = i;
-  while (!map->header()->growing()) (*map)[++i] = i;
-  for (const auto& pair : *map) (void)pair;
-  gort::evacuate(*map);
-  for (const auto& pair : *map) (void)pair;
-  while (!map->header()->growing()) (*map)[++i] = i;
+  while (map->header()->bucket_count() * 13 < static_cast<std::size_t>(pairs)) {
+    grow(*map, i);
+    gort::evacuate(*map);
+  }
+  for (const auto& pair : *map) (void)pair;  // a loop came before, as in most programs
+  grow(*map, i);
+  return map;
+}
+
+// Such a growth, stalled half way: what the heap holds there, and what moving a chain cost. Values
+// that are references are dropped then: what old copies keep alive is the difference.
+template <class V>
+void measure_wipe(const char* name, long pairs, bool wipe) {
+  const gort::Root<gort::Map<long, V>> map = stalled<V>(pairs, wipe);
   const std::size_t old_chains = map->header()->old_bucket_count();
   const std::size_t before = heap_bytes();
   const double time = microseconds([&] { gort::evacuate(*map, old_chains / 2); });
+  if constexpr (!std::is_same_v<V, long>) {
+    for (long i = 0; i < static_cast<long>(map->size()); ++i) *map->find(i) = nullptr;
+  }
   std::printf("%-20s %12zu -> %12zu bytes half way  %8.1f ns a chain  %8zu old chains\n", name,
               before, heap_bytes(), time * 2000 / static_cast<double>(old_chains), old_chains);
+}
+
+// Such a growth, ended by the map's owner in steps of `budget` chains.
+void measure_evacuate(long pairs, std::size_t budget) {
+  const gort::Root<LongMap> map = stalled<long>(pairs, false);
+  const std::size_t before = heap_bytes();
+  double total = 0;
+  double longest = 0;
+  long steps = 0;
+  while (map->header()->growing()) {
+    const double time = microseconds([&] { gort::evacuate(*map, budget); });
+    longest = time > longest ? time : longest;
+    total += time;
+    ++steps;
+  }
+  std::printf("%-20s %12zu -> %12zu bytes  %10.1f us in %ld steps of %zu chains, longest %.1f us\n",
+              "evacuate, budget", before, heap_bytes(), total, steps, budget, longest);
+}
+
+// What tombstones and chains cost those who look something up, and what is left of that.
+void measure_lookups(const char* name, long pairs, void (*policy)(const LongMap&)) {
+  const gort::Root<LongMap> map = emptied(pairs);
+  policy(*map);
+  long found = 0;
+  const auto look = [&](long first) {
+    return microseconds([&] {
+             for (long i = first; i < first + pairs; i += 100) found += map->contains(i);
+           }) *
+           100'000 / static_cast<double>(pairs);
+  };
+  look(0);  // a new table is memory that nobody has read yet
+  look(1);
+  const double hit = look(0);
+  const double miss = look(1);
+  std::printf("%-20s a hit %6.1f ns, a miss %6.1f ns  (%ld found)\n", name, hit, miss, found);
+}
+
+// What a hook costs each write.
+template <class M>
+void measure_writes(const char* name, long pairs, M&& map, const long& calls) {
+  const double each = 1000 / static_cast<double>(pairs);
+  const double insert = microseconds([&] {
+    for (long i = 0; i < pairs; ++i) map.insert_or_assign(i, i);
+  });
+  const double assign = microseconds([&] {
+    for (long i = 0; i < pairs; ++i) map.insert_or_assign(i, i + 1);
+  });
+  const double erase = microseconds([&] {
+    for (long i = 0; i < pairs / 2; ++i) map.erase(i);
+  });
+  const double clear = microseconds([&] { map.clear(); });
+  std::printf(
+      "%-20s insert %6.1f ns, assign %6.1f, erase %6.1f, clear of the other half %6.1f us  (%ld "
+      "calls)\n",
+      name, insert * each, assign * each, erase * each * 2, clear, calls);
+}
+
+void measure_hooks(long pairs) {
+  long calls = 0;
+  const gort::Root<LongMap> plain = gort::make_map<long, long>();
+  measure_writes("Map", pairs, *plain, calls);
+  using Hooked = gort::HookedMap<long, long>;
+  measure_writes("HookedMap, none", pairs, Hooked({}), calls);
+  const auto count = [&calls](long, long) { ++calls; };
+  measure_writes("HookedMap, both", pairs, Hooked({.on_delete = count, .on_insert = count}), calls);
 }
 
 // A stalled growth that the background evacuator finishes: what it gives back, how long it takes,
@@ -109,20 +212,32 @@ void measure_background(long pairs) {
               "in background", before, heap_bytes(), time, stores, longest);
 }
 
-// The three concurrent maps, used by one thread: what reading and clearing cost.
+// The three concurrent maps: what reading costs one thread, how many reads a microsecond two
+// threads get, and what clearing costs.
 template <class M>
 void measure_concurrent(const char* name, long pairs, M& map) {
   const long reads = 4 * pairs;
-  long sum = 0;
-  for (int warm = 0; warm < 2; ++warm) {
-    for (long i = 0; i < pairs; ++i) sum += *map.load(i);
-  }
-  const double read = microseconds([&] {
-    for (long i = 0; i < reads; ++i) sum += *map.load(i % pairs);
+  const auto read = [&map, pairs](long count) {
+    long sum = 0;
+    for (long i = 0; i < count; ++i) sum += *map.load(i % pairs);
+    return sum;
+  };
+  long sum = read(2 * pairs);  // SyncMap makes its read-only map of what is missed often enough
+  const double one = microseconds([&] { sum += read(reads); });
+  const double two = microseconds([&] {
+    long other = 0;
+    std::thread thread([&] { other = read(reads); });
+    sum += read(reads);
+    const gort::Blocking blocking;
+    thread.join();
+    sum += other;
   });
   const double clear = microseconds([&] { map.clear(); });
-  std::printf("%-20s %8.1f ns a read  clear %10.1f us  (checksum %ld)\n", name,
-              read * 1000 / static_cast<double>(reads), clear, sum);
+  std::printf(
+      "%-20s %6.1f ns a read, %6.1f reads a us; by two threads %6.1f; clear %10.1f us  (checksum "
+      "%ld)\n",
+      name, one * 1000 / static_cast<double>(reads), static_cast<double>(reads) / one,
+      2 * static_cast<double>(reads) / two, clear, sum);
 }
 
 }  // namespace
@@ -151,8 +266,15 @@ int main(int argc, char** argv) {
           [](const LongMap& m) { gort::rebuild(m, 0, [](long k, long) { return k % 200 == 0; }); });
   measure_shrinking(pairs);
   measure_background(pairs);
-  measure_wipe("growth", pairs, false);
-  measure_wipe("growth, wipe_eagerly", pairs, true);
+  measure_evacuate(pairs, 256);
+  measure_wipe<long>("growth", pairs, false);
+  measure_wipe<long>("growth, wipe_eagerly", pairs, true);
+  measure_wipe<gort::Ref<Payload>>("growth, references", pairs, false);
+  measure_wipe<gort::Ref<Payload>>("the same, eagerly", pairs, true);
+  measure_lookups("sparse", pairs, [](const LongMap&) {});
+  measure_lookups("sparse, compacted", pairs, [](const LongMap& m) { gort::compact(m); });
+  measure_lookups("sparse, shrunk", pairs, [](const LongMap& m) { gort::shrink_to_fit(m); });
+  measure_hooks(pairs);
   {
     gort::SyncMap<long, long> map;
     for (long i = 0; i < pairs; ++i) map.store(i, i);
