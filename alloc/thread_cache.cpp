@@ -30,7 +30,10 @@ void* ThreadCache::refill_and_allocate(SpanClass span_class, std::size_t size) {
 
 // A thread may have swept more than it owes, on its way to free slots: that counts.
 void ThreadCache::owe_sweep(std::size_t bytes) {
-  sweep_debt_ += static_cast<std::int64_t>(bytes * heap.sweep_ratio.load_relaxed() / kSweepUnit);
+  const std::size_t ratio = heap.sweep_ratio.load_relaxed();
+  // Without a collector nothing is swept, and threads that are not attached share a cache.
+  if (ratio == 0) return;
+  sweep_debt_ += static_cast<std::int64_t>(bytes * ratio / kSweepUnit);
 }
 
 void ThreadCache::pay_sweep_debt() {
