@@ -19,9 +19,9 @@
 //     the map becomes empty           all that was there at the beginning is gone, and the seed is
 //                                     another one: moved pairs are left out from then on
 //
-// One exception is Go's: clear() makes the spare overflow buckets of the array spare again, also the
-// one in which a loop stands. Once another chain has it, a pair inserted into that chain may come
-// twice: from where the loop stands, and when it comes to the chain.
+// One exception is Go's: clear() makes the spare overflow buckets of the array spare again, also
+// the one in which a loop stands. Once another chain has it, a pair inserted into that chain may
+// come twice: from where the loop stands, and when it comes to the chain.
 //
 // In two things this is stricter than Go. Moved pairs of a map with another seed are left out: so a
 // NaN deleted by clear() does not come any more (golang/go#70189, mended in Go for 1.24), nor does
