@@ -304,7 +304,7 @@ TEST_CASE("release_os_memory gives everything back while others allocate",
   const std::uint64_t before = counters.scavenged_bytes.load_relaxed();
   release_os_memory();
   CHECK(counters.scavenged_bytes.load_relaxed() - before > 20_MiB);  // some of it has gone already
-  for (int i = 0; i < 20; ++i) release_os_memory();
+  for (int i = 0; i < 20 || lists == 0; ++i) release_os_memory();
   stop = true;
   {
     const Blocking blocking;
@@ -314,7 +314,6 @@ TEST_CASE("release_os_memory gives everything back while others allocate",
   const Ledger l = ledger();
   CHECK(l[Place::page_free] == 0);
   CHECK(static_cast<double>(resident_arenas()) <= static_cast<double>(resident_places(l)) * 1.04);
-  CHECK(lists > 0);
 }
 
 TEST_CASE("the ledger closes while the scavenger is at work", "[runtime][scavenger][ledger]") {
