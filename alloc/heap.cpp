@@ -113,7 +113,7 @@ void Heap::touch_records(const PageRun& run, std::size_t bytes) {
         for (void* block : blocks) metadata::release(block);
       },
       &bytes);
-  ahead = kAhead;
+  ahead = kAhead - 1;  // this span takes the first
 }
 
 PageRun Heap::take_pages(Pages count, PageCache* cache) {

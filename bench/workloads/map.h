@@ -22,6 +22,7 @@
 //     Many<M>                       n maps: begin() is an array
 //     Strings                       n string keys that the map may refer to: begin() is an array
 
+#include <cstddef>
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
@@ -125,13 +126,14 @@ class MapCases {
   template <class M, class Key, class Value, class F>
   void on_full_maps(const char* name, const Key* keys, Value value, F f) {
     typename B::template Many<M> maps(repetitions_);
-    for (std::uint64_t n = 0; n < repetitions_; ++n) {
+    const auto count = static_cast<std::ptrdiff_t>(repetitions_);
+    for (std::ptrdiff_t n = 0; n < count; ++n) {
       M map = B::template make<M>();
       for (std::uint64_t i = 0; i < keys_; ++i) B::assign(map, keys[i], value(i));
       maps.begin()[n] = std::move(map);
     }
     once(name, [&](std::uint64_t& checksum) {
-      for (std::uint64_t n = 0; n < repetitions_; ++n) {
+      for (std::ptrdiff_t n = 0; n < count; ++n) {
         f(maps.begin()[n]);
         checksum += keys_ - B::size(maps.begin()[n]);
       }

@@ -334,7 +334,7 @@ TEST_CASE("in a growing heap memory for the records of spans is asked for ahead,
     }
   };
   heap.pages.scavenge_all();  // so that spans are made of pages without memory
-  make_spans(3300);
+  make_spans(3200);
   CHECK(batches >= 99);
   CHECK(batches <= 101);
 }
