@@ -75,7 +75,7 @@ struct Payload {
   GORT_POINTER_FREE();
 };
 
-// The value for a key, and what drops it.
+// The value for a key.
 template <class V>
 V value_for(long i) {
   if constexpr (std::is_same_v<V, long>) {
@@ -85,7 +85,7 @@ V value_for(long i) {
   }
 }
 
-// With the key `i`: the first that is not in the map.
+// Adds the keys from `i` on until a growth begins.
 template <class V>
 void grow(const gort::Map<long, V>& map, long& i) {
   while (!map.header()->growing()) {

@@ -154,9 +154,7 @@ void Cycle::reset_numbers() {
 }
 
 void Cycle::stop_when_convenient() {
-  world.enter_blocking(self_);
-  long_calls.hold();
-  world.leave_blocking(self_);
+  parked([] { long_calls.hold(); });
   stop();
 }
 

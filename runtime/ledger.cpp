@@ -60,7 +60,7 @@ Ledger walk_heap() {
   }
   // The walk's own table counts too: it exists at this moment.
   out[Place::metadata] = metadata::bytes();
-  out.mapped = os::counts().mapped() + out[Place::metadata];  // the same: parked threads free some
+  out.mapped = os::counts().mapped() + out[Place::metadata];  // read once: parked threads free some
   check(out);
   return out;
 }
