@@ -11,6 +11,7 @@
 #include <gort/base/counters.h>
 #include <gort/base/fatal.h>
 #include <gort/base/metadata.h>
+#include <gort/base/zero.h>
 
 namespace gort::alloc {
 
@@ -153,16 +154,16 @@ void* Heap::allocate_large(std::size_t bytes, bool noscan, Tag tag, std::size_t 
   if (bytes > kWindowSize) throw std::bad_alloc();
   const SpanClass span_class = noscan ? kLargeNoscan : kLargeScan;
   PageRun run;
+  std::size_t dirty_bytes = 0;
   Span* span = nullptr;
   {
     const SlowPath slow_path(Pages::holding(bytes).bytes(), *thread_cache);
     slow_path.cache().owe_sweep(bytes);
     slow_path.cache().pay_sweep_debt();
     span = take_large(bytes, span_class, tag, alignment, run);
-    auto* const dirty = reinterpret_cast<char*>(run.start + run.dirty_begin * kPageSize);
-    const std::size_t dirty_bytes = (run.dirty_end - run.dirty_begin) * kPageSize;
+    dirty_bytes = (run.dirty_end - run.dirty_begin) * kPageSize;
     if (dirty_bytes <= kZeroPiece) {
-      std::memset(dirty, 0, dirty_bytes);
+      std::memset(reinterpret_cast<void*>(run.start + run.dirty_begin * kPageSize), 0, dirty_bytes);
       return publish_large(span);
     }
     unpublished_bytes_.fetch_add_relaxed(span->bytes());
@@ -172,7 +173,8 @@ void* Heap::allocate_large(std::size_t bytes, bool noscan, Tag tag, std::size_t 
   try {
     for (std::size_t page = run.dirty_begin; page < run.dirty_end;) {
       const std::size_t here = std::min(run.dirty_end - page, kZeroPiece / kPageSize);
-      std::memset(reinterpret_cast<void*>(run.start + page * kPageSize), 0, here * kPageSize);
+      zero_piece(reinterpret_cast<void*>(run.start + page * kPageSize), here * kPageSize,
+                 dirty_bytes);
       page += here;
       const SlowPath slow_path(0, *thread_cache);  // for threads that stop at polls alone
     }

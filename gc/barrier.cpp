@@ -6,6 +6,7 @@
 
 #include <gort/base/counters.h>
 #include <gort/base/units.h>
+#include <gort/base/zero.h>
 #include <gort/gc/mark_pool.h>
 #include <gort/gc/marker.h>
 #include <gort/gc/world.h>
@@ -62,17 +63,17 @@ void detail::clear_and_record(void** words, std::size_t count) noexcept {
 
 void clear_references(void* memory, std::size_t bytes) {
   Thread* const self = World::current();
-  for (auto* at = static_cast<char*>(memory); bytes > 0;) {
-    const std::size_t here = bytes < kPiece ? bytes : kPiece;
+  for (std::size_t done = 0; done < bytes;) {
+    auto* const at = static_cast<char*>(memory) + done;
+    const std::size_t here = std::min(bytes - done, kPiece);
     if (self != nullptr) World::enter_runtime(*self);
     if (detail::marking.load_relaxed()) {
       detail::clear_and_record(reinterpret_cast<void**>(at), here / kWordSize);
     } else {
-      std::memset(at, 0, here);
+      zero_piece(at, here, bytes);
     }
     if (self != nullptr) world.leave_runtime(*self);
-    at += here;
-    bytes -= here;
+    done += here;
   }
 }
 

@@ -1,11 +1,11 @@
 #include <gort/hashmap/growth.h>
 
 #include <algorithm>
-#include <cstring>
 #include <new>
 
 #include <gort/base/fatal.h>
 #include <gort/base/units.h>
+#include <gort/base/zero.h>
 #include <gort/gc/allocate.h>
 #include <gort/gc/ref.h>
 #include <gort/hashmap/pin.h>
@@ -121,7 +121,7 @@ void mark_chains_empty(const MapType& type, void* array, std::size_t count) {
 
 void zero_array(const MapType& type, void* array, std::size_t bytes) {
   if (type.shape.pointer_free) {
-    std::memset(array, 0, bytes);
+    zero_piece(array, bytes, bytes);
   } else {
     gc::clear_references(array, bytes);
   }
@@ -276,6 +276,23 @@ void renew_list(Extra& extra) {
   }
 }
 
+// Empties the map's array, and gives back its first spare bucket, or null. Spare buckets nobody has
+// used are zero still, and perhaps have no memory yet: they and the mark of their end stay.
+char* clear_array(const Header& map, const MapType& type) {
+  auto* const array = static_cast<char*>(map.buckets);
+  const Extra* const extra = map.extra();
+  if (extra != nullptr && extra->next_overflow != nullptr) {
+    const auto* const spare = static_cast<const char*>(extra->next_overflow);
+    zero_array(type, array, static_cast<std::size_t>(spare - array));
+    return type.bucket(array, map.bucket_count());
+  }
+  // The rules may have changed since the array was made: its real size is what counts.
+  const std::size_t room = gc::block_size(array) / type.shape.bucket_size;
+  zero_array(type, array, room * type.shape.bucket_size);
+  const std::size_t total = std::min(buckets_with_spares(type, map.B), room);
+  return set_up_spares(type, array, map.bucket_count(), total);
+}
+
 }  // namespace
 
 void clear_map(Header& map, const MapType& type) {
@@ -295,11 +312,7 @@ void clear_map(Header& map, const MapType& type) {
   map.count = 0;
   map.hash0 = random_seed_32();
 
-  // The rules may have changed since the array was made: its real size is what counts.
-  const std::size_t base = map.bucket_count();
-  const std::size_t room = gc::block_size(map.buckets) / type.shape.bucket_size;
-  const std::size_t total = std::min(buckets_with_spares(type, map.B), room);
-  zero_array(type, map.buckets, room * type.shape.bucket_size);
+  char* const spares = clear_array(map, type);
   if (Extra* const extra = map.extra(); extra != nullptr) {
     if (type.shape.pointer_free && map.iterated() && extra->overflow != nullptr) {
       renew_list(*extra);
@@ -307,7 +320,7 @@ void clear_map(Header& map, const MapType& type) {
       gc::write_reference(&extra->overflow, nullptr);
     }
     gc::write_reference(&extra->oldoverflow, nullptr);
-    gc::write_reference(&extra->next_overflow, set_up_spares(type, map.buckets, base, total));
+    gc::write_reference(&extra->next_overflow, spares);
   }
 
   if ((map.load_flags() & kWriting) == 0) go_fatal("concurrent map writes");

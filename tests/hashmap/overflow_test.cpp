@@ -3,6 +3,9 @@
 
 #include <catch2/catch.hpp>
 
+#include <algorithm>
+#include <cstdint>
+
 #include <vector>
 
 #include <gort/hashmap/policies.h>
@@ -321,4 +324,23 @@ TEST_CASE("spare buckets of the array are used before new blocks", "[hashmap][ov
   CHECK(live_objects() - before == 1 + 2);  // one block, list and its array
   map->clear();
   CHECK(inspect(*map).spare_overflow_buckets == 2);
+}
+
+TEST_CASE("clear wipes the spare buckets that were used, and all but their end's mark",
+          "[hashmap][overflow][clear]") {
+  const Runtime runtime;
+  const long used = GENERATE(0, 1, 2);
+  const Root<PlacedMap<long>> map = make_map<long, long, PlaceHash>(104);
+  for (long i = 0; i < 8 * (used + 1); ++i) (*map)[i * 16] = i;
+  REQUIRE(inspect(*map).spare_overflow_buckets == 2 - static_cast<std::size_t>(used));
+  map->clear();
+  CHECK(inspect(*map).spare_overflow_buckets == 2);
+  const MapStats stats = inspect(*map);
+  const auto* const words = static_cast<const std::uint64_t*>(map->header()->buckets);
+  const std::size_t count = (16 + 2) * stats.bucket_size / sizeof(std::uint64_t);
+  CHECK(std::count(words, words + count, 0) == static_cast<std::ptrdiff_t>(count) - 1);
+  CHECK(words[count - 1] == reinterpret_cast<std::uintptr_t>(words));
+  for (long i = 0; i < 8 * 4; ++i) (*map)[i * 16] = i;
+  CHECK(inspect(*map).overflow_buckets == 3);
+  CHECK(inspect(*map).spare_overflow_buckets == 0);
 }
