@@ -61,7 +61,8 @@ struct Arena {
   std::uint64_t used[kArenaPages / 64];
   std::uint64_t returned[kArenaPages / 64];
   std::uint64_t fresh[kArenaPages / 64];
-  /// Bit c: huge pages have been asked for behind chunk c. Written with the heap lock held.
+  /// Bit c: huge pages have been asked for behind chunk c since all of it was last returned, and
+  /// nothing in it has been given back. Written with the heap lock held.
   Atomic<std::uint32_t> huge_chunks;
   /// Bit h: the h-th huge page has been touched before it was used (Heap::touch_huge_page).
   Atomic<std::uint32_t> touched_huge_pages;

@@ -26,7 +26,7 @@ inline constexpr std::size_t kChunkPages = 512;
 inline constexpr std::size_t kChunkSize = kChunkPages * kPageSize;  // 4 MiB
 inline constexpr std::size_t kArenaChunks = kArenaPages / kChunkPages;
 
-/// From this much heap on, that is from the second chunk on, huge pages are asked for: they save a
+/// In a larger heap, that is from the second chunk on, huge pages are asked for: they save a
 /// quarter of the time of large maps and graphs, which is spent in misses of the address
 /// translation, and what many small first touches cost. A smaller heap would pay for them with
 /// resident memory that it does not use.

@@ -60,6 +60,7 @@ std::size_t PageAllocator::find(std::size_t count) {
 
 // Free pages -> used.
 PageRun PageAllocator::take(std::size_t first, std::size_t count) {
+  use_huge_pages(first, count);
   std::size_t returned = 0;
   std::size_t dirty_begin = 0;
   std::size_t dirty_end = 0;
@@ -184,6 +185,7 @@ bool PageAllocator::fill(PageCache& cache) {
   }
   const std::size_t first = bits::align_down(page, PageCache::kBlockPages);
   if (!have_page_tables(address_of(first), Pages(PageCache::kBlockPages))) return false;
+  use_huge_pages(first, PageCache::kBlockPages);
   Arena& arena = *arena_at(first / kArenaPages);
   const std::size_t w = first % kArenaPages / bits::kWordBits;
   cache.start_ = address_of(first);

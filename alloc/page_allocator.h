@@ -110,6 +110,7 @@ class PageAllocator {
   bool grow(std::size_t count) GORT_REQUIRES(lock);
   bool extend(std::size_t place, std::size_t arena_count, std::size_t first, std::size_t count)
       GORT_REQUIRES(lock);
+  void use_huge_pages(std::size_t first, std::size_t count) GORT_REQUIRES(lock);
   std::size_t free_before(std::size_t page, std::size_t enough) const GORT_REQUIRES(lock);
   PageRun take(std::size_t first, std::size_t count) GORT_REQUIRES(lock);
   void reuse_returned(std::size_t first, std::size_t count, std::size_t returned)

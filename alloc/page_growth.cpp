@@ -57,12 +57,7 @@ bool PageAllocator::extend(std::size_t place, std::size_t arena_count, std::size
     return false;
   }
   publish_arenas(added);
-  const bool huge = used() + idle() + returned() >= kHugePagesFrom;
-  if (huge) os::hint_huge_pages(pointer_to(first), count * kPageSize, true);
-  for_each_part(first, count, [huge](Arena& arena, std::size_t at, std::size_t here) {
-    for (std::size_t c = at / kChunkPages; huge && c < (at + here) / kChunkPages; ++c) {
-      arena.huge_chunks.fetch_or_relaxed(std::uint32_t{1} << c);
-    }
+  for_each_part(first, count, [](Arena& arena, std::size_t at, std::size_t here) {
     arena.prepared = at + here;
     bits::set_range(arena.returned, at, here);
     bits::set_range(arena.fresh, at, here);
@@ -95,6 +90,44 @@ void PageAllocator::release_everything() {
   for (Atomic<std::size_t>* count : {&reserved_, &returned_, &idle_, &used_}) {
     count->store_relaxed(0);
   }
+}
+
+namespace {
+
+constexpr std::size_t kHugePagesOfChunk = kChunkSize / kHugePageSize;
+constexpr std::uint32_t kMaskOfChunk = (std::uint32_t{1} << kHugePagesOfChunk) - 1;
+
+// Chunk `chunk` is as good as new: all of it is returned.
+bool is_unused(std::size_t chunk) {
+  const std::size_t at = chunk % kArenaChunks * kChunkPages;
+  return bits::find_clear(arena_at(chunk / kArenaChunks)->returned, at + kChunkPages, at) ==
+         at + kChunkPages;
+}
+
+}  // namespace
+
+// Pages [first, first + count) are about to be taken. Unused chunks among theirs get huge pages:
+// those that have just been prepared, and those that had lost theirs when they were given back.
+void PageAllocator::use_huge_pages(std::size_t first, std::size_t count) {
+  if (used() + idle() + returned() <= kHugePagesFrom) return;
+  const std::size_t end = (first + count - 1) / kChunkPages + 1;
+  std::size_t asked_from = first / kChunkPages;
+  const auto ask = [&asked_from](std::size_t to) {
+    if (asked_from == to) return;
+    os::hint_huge_pages(pointer_to(asked_from * kChunkPages), (to - asked_from) * kChunkSize, true);
+  };
+  for (std::size_t chunk = asked_from; chunk < end; ++chunk) {
+    Arena& arena = *arena_at(chunk / kArenaChunks);
+    const std::size_t at = chunk % kArenaChunks;
+    if ((arena.huge_chunks.load_relaxed() >> at & 1) == 0 && is_unused(chunk)) {
+      arena.huge_chunks.fetch_or_relaxed(std::uint32_t{1} << at);
+      arena.touched_huge_pages.fetch_and_acq_rel(~(kMaskOfChunk << at * kHugePagesOfChunk));
+      continue;
+    }
+    ask(chunk);
+    asked_from = chunk + 1;
+  }
+  ask(end);
 }
 
 }  // namespace gort::alloc

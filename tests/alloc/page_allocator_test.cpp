@@ -316,6 +316,60 @@ TEST_CASE("the scavenger leaves a whole idle huge page whole", "[alloc][page]") 
   empty.free(hole);
 }
 
+// Whether huge pages have been asked for behind the chunk that begins at `start`.
+static bool has_huge_pages(std::uintptr_t start) {
+  const std::size_t page = page_of(start);
+  const Arena& arena = *arena_at(page / kArenaPages);
+  return (arena.huge_chunks.load_relaxed() >> page % kArenaPages / kChunkPages & 1) != 0;
+}
+
+TEST_CASE("small heaps have small pages, from the second chunk on pages are huge",
+          "[alloc][page]") {
+  EmptyHeap empty;
+  const PageRun first = empty.allocate(kChunkPages);
+  const PageRun second = empty.allocate(1);
+  CHECK_FALSE(has_huge_pages(first.start));
+  CHECK(has_huge_pages(second.start));
+}
+
+TEST_CASE("a large object has huge pages from its first chunk on", "[alloc][page]") {
+  EmptyHeap empty;
+  const PageRun run = empty.allocate(kArenaPages + kChunkPages);
+  for (std::size_t at = 0; at < run.pages.bytes(); at += kChunkSize) {
+    CAPTURE(at);
+    CHECK(has_huge_pages(run.start + at));
+  }
+}
+
+TEST_CASE("a chunk that loses memory has small pages until it is used anew", "[alloc][page]") {
+  EmptyHeap empty;
+  const PageRun below = empty.allocate(kChunkPages);
+  const PageRun run = empty.allocate(3 * kChunkPages);
+  const std::uintptr_t middle = run.start + kChunkSize;
+  Arena& arena = *arena_at(page_of(middle) / kArenaPages);
+  arena.touched_huge_pages.fetch_or_relaxed(~0U);
+  // A part of it goes and comes back.
+  empty.free(middle, kChunkPages - 1);
+  CHECK(empty.pages.scavenge_all() == (kChunkPages - 1) * kPageSize);
+  CHECK_FALSE(has_huge_pages(middle));
+  CHECK(has_huge_pages(run.start));
+  CHECK(empty.allocate(kChunkPages - 1).start == middle);
+  CHECK_FALSE(has_huge_pages(middle));
+  CHECK(arena.touched_huge_pages.load_relaxed() == ~0U);
+  // All of it does.
+  empty.free(middle, kChunkPages);
+  CHECK(empty.pages.scavenge_all() == kChunkSize);
+  const bool through_cache = GENERATE(false, true);
+  PageCache cache;
+  CHECK((through_cache ? empty.fill(cache) : empty.allocate(1).start == middle));
+  CHECK(has_huge_pages(middle));
+  const auto h = static_cast<int>((middle - arena.start) / kHugePageSize);
+  CHECK(arena.touched_huge_pages.load_relaxed() == ~(3U << h));
+  if (through_cache) empty.flush(cache);
+  empty.check();
+  empty.free(below);
+}
+
 TEST_CASE("a request that no window can hold is refused", "[alloc][page]") {
   EmptyHeap empty;
   window_options.max_bytes = 2 * kArenaSize;
