@@ -64,7 +64,8 @@ struct Arena {
   /// Bit c: huge pages have been asked for behind chunk c since all of it was last returned, and
   /// nothing in it has been given back. Written with the heap lock held.
   Atomic<std::uint32_t> huge_chunks;
-  /// Bit h: the h-th huge page has been touched before it was used (Heap::touch_huge_page).
+  /// Bit h: the h-th huge page has been touched before it was used (Heap::touch_huge_page). Of no
+  /// meaning where there are none.
   Atomic<std::uint32_t> touched_huge_pages;
   Arena* next;      ///< while a growth has not published it yet
   PageOwner whole;  ///< as long as there is no page table: whose the whole arena is

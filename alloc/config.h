@@ -26,8 +26,8 @@ inline constexpr std::size_t kChunkPages = 512;
 inline constexpr std::size_t kChunkSize = kChunkPages * kPageSize;  // 4 MiB
 inline constexpr std::size_t kArenaChunks = kArenaPages / kChunkPages;
 
-/// In a larger heap, that is from the second chunk on, huge pages are asked for: they save a
-/// quarter of the time of large maps and graphs, which is spent in misses of the address
+/// Once a heap has been larger, that is from its second chunk on, huge pages are asked for: they
+/// save a quarter of the time of large maps and graphs, which is spent in misses of the address
 /// translation, and what many small first touches cost. A smaller heap would pay for them with
 /// resident memory that it does not use.
 inline constexpr std::size_t kHugePagesFrom = kChunkSize;

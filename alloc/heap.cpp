@@ -81,9 +81,9 @@ void Heap::touch_huge_page(const PageRun& run) {
   if (!run.zeroed || collector_hooks.while_parked == nullptr) return;
   Arena& arena = *arena_of(run.start);
   const std::size_t offset = run.start - arena.start;
-  if ((arena.huge_chunks.load_relaxed() >> (offset / kChunkSize) & 1) == 0) return;
   const std::size_t last = (offset + run.pages.bytes() - 1) / kHugePageSize;
   for (std::size_t h = offset / kHugePageSize; h <= last && h < kArenaSize / kHugePageSize; ++h) {
+    if ((arena.huge_chunks.load_relaxed() >> (h * kHugePageSize / kChunkSize) & 1) == 0) continue;
     const std::uint32_t bit = std::uint32_t{1} << h;
     if ((arena.touched_huge_pages.load_relaxed() & bit) != 0) continue;
     while_parked(

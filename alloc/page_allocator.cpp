@@ -185,7 +185,8 @@ bool PageAllocator::fill(PageCache& cache) {
   }
   const std::size_t first = bits::align_down(page, PageCache::kBlockPages);
   if (!have_page_tables(address_of(first), Pages(PageCache::kBlockPages))) return false;
-  use_huge_pages(first, PageCache::kBlockPages);
+  // First fit fills the chunk before the next.
+  use_huge_pages(bits::align_down(first, kChunkPages), kChunkPages);
   Arena& arena = *arena_at(first / kArenaPages);
   const std::size_t w = first % kArenaPages / bits::kWordBits;
   cache.start_ = address_of(first);

@@ -1,4 +1,5 @@
-// The page allocator's growth: reserved address space becomes returned pages.
+// The page allocator's growth: reserved address space becomes returned pages. And what chunks that
+// are entered for the first time share with those that are entered anew: their huge pages.
 
 #include <gort/alloc/page_allocator.h>
 
@@ -97,17 +98,17 @@ namespace {
 constexpr std::size_t kHugePagesOfChunk = kChunkSize / kHugePageSize;
 constexpr std::uint32_t kMaskOfChunk = (std::uint32_t{1} << kHugePagesOfChunk) - 1;
 
-// Chunk `chunk` is as good as new: all of it is returned.
-bool is_unused(std::size_t chunk) {
+// The chunk's bits are all set.
+bool all_set(const std::uint64_t* map, std::size_t chunk) {
   const std::size_t at = chunk % kArenaChunks * kChunkPages;
-  return bits::find_clear(arena_at(chunk / kArenaChunks)->returned, at + kChunkPages, at) ==
-         at + kChunkPages;
+  return bits::find_clear(map, at + kChunkPages, at) == at + kChunkPages;
 }
 
 }  // namespace
 
-// Pages [first, first + count) are about to be taken. Unused chunks among theirs get huge pages:
-// those that have just been prepared, and those that had lost theirs when they were given back.
+// Pages [first, first + count) are about to be taken. Chunks of which nothing is in use nor idle
+// get huge pages: new ones, and of those that have lost theirs, what the run covers from end to
+// end. One in which it takes a part would have resident memory that counts as returned.
 void PageAllocator::use_huge_pages(std::size_t first, std::size_t count) {
   if (used() + idle() + returned() <= kHugePagesFrom) return;
   const std::size_t end = (first + count - 1) / kChunkPages + 1;
@@ -119,7 +120,9 @@ void PageAllocator::use_huge_pages(std::size_t first, std::size_t count) {
   for (std::size_t chunk = asked_from; chunk < end; ++chunk) {
     Arena& arena = *arena_at(chunk / kArenaChunks);
     const std::size_t at = chunk % kArenaChunks;
-    if ((arena.huge_chunks.load_relaxed() >> at & 1) == 0 && is_unused(chunk)) {
+    const bool covered = first <= chunk * kChunkPages && first + count >= (chunk + 1) * kChunkPages;
+    if ((arena.huge_chunks.load_relaxed() >> at & 1) == 0 && all_set(arena.returned, chunk) &&
+        (covered || all_set(arena.fresh, chunk))) {
       arena.huge_chunks.fetch_or_relaxed(std::uint32_t{1} << at);
       arena.touched_huge_pages.fetch_and_acq_rel(~(kMaskOfChunk << at * kHugePagesOfChunk));
       continue;

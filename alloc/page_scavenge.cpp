@@ -17,8 +17,8 @@ constexpr std::size_t kHugePages = kHugePageSize / kPageSize;
 constexpr int kMaxRefusals = 16;
 
 // Behind a huge page, one touch of one page brings back all of it, given-back and never used memory
-// too. So a chunk that loses memory gets small pages from now on, and what is behind its returned
-// pages goes.
+// too. So a chunk that loses memory gets small pages, until all of it has been given back and it is
+// used anew, and what is behind its returned pages goes.
 void stop_using_huge_pages(Arena& arena, std::size_t chunk) {
   const std::uint32_t bit = std::uint32_t{1} << chunk;
   if ((arena.huge_chunks.load_relaxed() & bit) == 0) return;
@@ -30,6 +30,20 @@ void stop_using_huge_pages(Arena& arena, std::size_t chunk) {
                        os::drop_prepared(reinterpret_cast<void*>(start + first * kPageSize),
                                          count * kPageSize);
                      });
+}
+
+// What huge pages have brought in behind returned pages, of chunks that have lost nothing.
+void drop_behind_returned() {
+  const std::size_t places = window.arena_limit.load_relaxed();
+  for (std::size_t place = 0; place < places; ++place) {
+    Arena* const arena = arena_at(place);
+    if (arena == nullptr) continue;
+    for (std::size_t chunk = 0; chunk < arena->prepared / kChunkPages; ++chunk) {
+      const std::size_t end = (chunk + 1) * kChunkPages;
+      const std::size_t first = bits::find_set(arena->returned, end, chunk * kChunkPages);
+      if (first < end) stop_using_huge_pages(*arena, chunk);
+    }
+  }
 }
 
 void count_given_back(std::size_t bytes, ReleaseReason reason) {
@@ -69,6 +83,7 @@ std::size_t PageAllocator::scavenge(std::size_t bytes, ReleaseReason reason) {
       ++refusals;
     }
   }
+  if (reason == ReleaseReason::request) drop_behind_returned();
   lock.release();
   return done;
 }

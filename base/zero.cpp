@@ -32,12 +32,12 @@ __attribute__((target("avx2"))) void stream_zeros(char* lines, std::size_t bytes
 
 void zero_piece(void* piece, std::size_t bytes, std::size_t block_bytes) {
   auto* const at = static_cast<char*>(piece);
-  const std::size_t head = std::min(bytes, -reinterpret_cast<std::uintptr_t>(at) % kLine);
-  const std::size_t lines = (bytes - head) / kLine * kLine;
   if (block_bytes < kStreamedBlock || !__builtin_cpu_supports("avx2")) {
     std::memset(at, 0, bytes);
     return;
   }
+  const std::size_t head = std::min(bytes, -reinterpret_cast<std::uintptr_t>(at) % kLine);
+  const std::size_t lines = (bytes - head) / kLine * kLine;
   std::memset(at, 0, head);
   stream_zeros(at + head, lines);
   std::memset(at + head + lines, 0, bytes - head - lines);

@@ -283,10 +283,12 @@ char* clear_array(const Header& map, const MapType& type) {
   const Extra* const extra = map.extra();
   if (extra != nullptr && extra->next_overflow != nullptr) {
     const auto* const spare = static_cast<const char*>(extra->next_overflow);
+    GORT_DCHECK(spare > array && spare < array + gc::block_size(array), "spare bucket elsewhere");
     zero_array(type, array, static_cast<std::size_t>(spare - array));
     return type.bucket(array, map.bucket_count());
   }
-  // The rules may have changed since the array was made: its real size is what counts.
+  // The rules may have changed since the array was made: its real size is what counts. (Above, what
+  // was spare when it was made stays so.)
   const std::size_t room = gc::block_size(array) / type.shape.bucket_size;
   zero_array(type, array, room * type.shape.bucket_size);
   const std::size_t total = std::min(buckets_with_spares(type, map.B), room);

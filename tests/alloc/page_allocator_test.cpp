@@ -341,33 +341,100 @@ TEST_CASE("a large object has huge pages from its first chunk on", "[alloc][page
   }
 }
 
-TEST_CASE("a chunk that loses memory has small pages until it is used anew", "[alloc][page]") {
+namespace {
+
+// One chunk below, then three, all in use; huge pages are behind the three.
+struct ThreeChunks {
+  EmptyHeap empty;
+  PageRun below = empty.allocate(kChunkPages);
+  PageRun run = empty.allocate(3 * kChunkPages);
+  std::uintptr_t middle = run.start + kChunkSize;
+  Arena& arena = *arena_at(page_of(middle) / kArenaPages);
+
+  // Bits of the middle chunk's two huge pages.
+  std::uint32_t touched() const {
+    return arena.touched_huge_pages.load_relaxed() >> (middle - arena.start) / kHugePageSize & 3;
+  }
+  void give_back(std::uintptr_t start, std::size_t pages) {
+    empty.free(start, pages);
+    CHECK(empty.pages.scavenge(pages * kPageSize, ReleaseReason::next_cycle) == pages * kPageSize);
+  }
+};
+
+}  // namespace
+
+TEST_CASE("a chunk that loses a part has small pages", "[alloc][page]") {
+  ThreeChunks heap;
+  REQUIRE(has_huge_pages(heap.middle));
+  heap.give_back(heap.middle, kChunkPages - 1);
+  CHECK_FALSE(has_huge_pages(heap.middle));
+  CHECK(has_huge_pages(heap.run.start));
+  PageCache cache;
+  CHECK(heap.empty.fill(cache));
+  CHECK_FALSE(has_huge_pages(heap.middle));
+  heap.empty.flush(cache);
+  CHECK(heap.empty.allocate(kChunkPages - 1).start == heap.middle);
+  CHECK_FALSE(has_huge_pages(heap.middle));
+}
+
+TEST_CASE("a chunk that was given back has huge pages again for who will use all of it",
+          "[alloc][page]") {
+  ThreeChunks heap;
+  heap.give_back(heap.middle, kChunkPages);
+  REQUIRE_FALSE(has_huge_pages(heap.middle));
+  heap.arena.touched_huge_pages.fetch_or_relaxed(~0U);
+  SECTION("a run of all of it") {
+    CHECK(heap.empty.allocate(kChunkPages).start == heap.middle);
+    CHECK(has_huge_pages(heap.middle));
+    CHECK(heap.touched() == 0);
+  }
+  SECTION("small spans") {
+    PageCache cache;
+    CHECK(heap.empty.fill(cache));
+    CHECK(has_huge_pages(heap.middle));
+    CHECK(heap.touched() == 0);
+    heap.empty.flush(cache);
+  }
+  SECTION("but not a run of nearly all of it") {
+    CHECK(heap.empty.allocate(kChunkPages - 1).start == heap.middle);
+    CHECK_FALSE(has_huge_pages(heap.middle));
+    CHECK(heap.touched() == 3);
+  }
+  heap.empty.check();
+}
+
+TEST_CASE("the system is asked for huge pages, once for chunks in a row", "[alloc][page]") {
   EmptyHeap empty;
   const PageRun below = empty.allocate(kChunkPages);
-  const PageRun run = empty.allocate(3 * kChunkPages);
-  const std::uintptr_t middle = run.start + kChunkSize;
-  Arena& arena = *arena_at(page_of(middle) / kArenaPages);
-  arena.touched_huge_pages.fetch_or_relaxed(~0U);
-  // A part of it goes and comes back.
-  empty.free(middle, kChunkPages - 1);
-  CHECK(empty.pages.scavenge_all() == (kChunkPages - 1) * kPageSize);
-  CHECK_FALSE(has_huge_pages(middle));
-  CHECK(has_huge_pages(run.start));
-  CHECK(empty.allocate(kChunkPages - 1).start == middle);
-  CHECK_FALSE(has_huge_pages(middle));
-  CHECK(arena.touched_huge_pages.load_relaxed() == ~0U);
-  // All of it does.
-  empty.free(middle, kChunkPages);
-  CHECK(empty.pages.scavenge_all() == kChunkSize);
-  const bool through_cache = GENERATE(false, true);
-  PageCache cache;
-  CHECK((through_cache ? empty.fill(cache) : empty.allocate(1).start == middle));
-  CHECK(has_huge_pages(middle));
-  const auto h = static_cast<int>((middle - arena.start) / kHugePageSize);
-  CHECK(arena.touched_huge_pages.load_relaxed() == ~(3U << h));
-  if (through_cache) empty.flush(cache);
-  empty.check();
-  empty.free(below);
+  const PageRun run = empty.allocate(5 * kChunkPages);
+  const std::uintptr_t fourth = run.start + 3 * kChunkSize;
+  empty.free(run.start, 3 * kChunkPages);
+  empty.free(fourth + kChunkSize, kChunkPages);
+  CHECK(empty.pages.scavenge_all() == 4 * kChunkSize);
+  empty.free(fourth, kChunkPages);  // it has kept its own
+  const std::uint64_t refused = os::refused_hints_for_test();
+  os::fail_call_for_test(1, true);
+  CHECK(empty.allocate(5 * kChunkPages).start == run.start);
+  os::fail_call_for_test(0);
+  CHECK(os::refused_hints_for_test() == refused + 2);
+  CHECK(empty.pages.used() == below.pages.bytes() + run.pages.bytes());
+}
+
+TEST_CASE("on request, what huge pages bring in behind returned pages goes too", "[alloc][page]") {
+  EmptyHeap empty;
+  const PageRun below = empty.allocate(kChunkPages);
+  const PageRun page = empty.allocate(1);
+  REQUIRE(has_huge_pages(page.start));
+  // If the system has huge pages, this brings in one.
+  *reinterpret_cast<char*>(page.start) = 1;
+  CHECK(empty.pages.scavenge(8_KiB, ReleaseReason::next_cycle) == 0);
+  CHECK(has_huge_pages(page.start));
+  CHECK(empty.pages.scavenge_all() == 0);
+  CHECK_FALSE(has_huge_pages(page.start));
+  auto* const rest = reinterpret_cast<void*>(page.start + kPageSize);
+  CHECK(os::resident_bytes_of(rest, kChunkSize - kPageSize) == 0);
+  CHECK(*reinterpret_cast<char*>(page.start) == 1);
+  CHECK(empty.pages.used() == below.pages.bytes() + kPageSize);
 }
 
 TEST_CASE("a request that no window can hold is refused", "[alloc][page]") {
