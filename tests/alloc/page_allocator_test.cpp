@@ -364,43 +364,43 @@ struct ThreeChunks {
 }  // namespace
 
 TEST_CASE("a chunk that loses a part has small pages", "[alloc][page]") {
-  ThreeChunks heap;
-  REQUIRE(has_huge_pages(heap.middle));
-  heap.give_back(heap.middle, kChunkPages - 1);
-  CHECK_FALSE(has_huge_pages(heap.middle));
-  CHECK(has_huge_pages(heap.run.start));
+  ThreeChunks three;
+  REQUIRE(has_huge_pages(three.middle));
+  three.give_back(three.middle, kChunkPages - 1);
+  CHECK_FALSE(has_huge_pages(three.middle));
+  CHECK(has_huge_pages(three.run.start));
   PageCache cache;
-  CHECK(heap.empty.fill(cache));
-  CHECK_FALSE(has_huge_pages(heap.middle));
-  heap.empty.flush(cache);
-  CHECK(heap.empty.allocate(kChunkPages - 1).start == heap.middle);
-  CHECK_FALSE(has_huge_pages(heap.middle));
+  CHECK(three.empty.fill(cache));
+  CHECK_FALSE(has_huge_pages(three.middle));
+  three.empty.flush(cache);
+  CHECK(three.empty.allocate(kChunkPages - 1).start == three.middle);
+  CHECK_FALSE(has_huge_pages(three.middle));
 }
 
 TEST_CASE("a chunk that was given back has huge pages again for who will use all of it",
           "[alloc][page]") {
-  ThreeChunks heap;
-  heap.give_back(heap.middle, kChunkPages);
-  REQUIRE_FALSE(has_huge_pages(heap.middle));
-  heap.arena.touched_huge_pages.fetch_or_relaxed(~0U);
+  ThreeChunks three;
+  three.give_back(three.middle, kChunkPages);
+  REQUIRE_FALSE(has_huge_pages(three.middle));
+  three.arena.touched_huge_pages.fetch_or_relaxed(~0U);
   SECTION("a run of all of it") {
-    CHECK(heap.empty.allocate(kChunkPages).start == heap.middle);
-    CHECK(has_huge_pages(heap.middle));
-    CHECK(heap.touched() == 0);
+    CHECK(three.empty.allocate(kChunkPages).start == three.middle);
+    CHECK(has_huge_pages(three.middle));
+    CHECK(three.touched() == 0);
   }
   SECTION("small spans") {
     PageCache cache;
-    CHECK(heap.empty.fill(cache));
-    CHECK(has_huge_pages(heap.middle));
-    CHECK(heap.touched() == 0);
-    heap.empty.flush(cache);
+    CHECK(three.empty.fill(cache));
+    CHECK(has_huge_pages(three.middle));
+    CHECK(three.touched() == 0);
+    three.empty.flush(cache);
   }
   SECTION("but not a run of nearly all of it") {
-    CHECK(heap.empty.allocate(kChunkPages - 1).start == heap.middle);
-    CHECK_FALSE(has_huge_pages(heap.middle));
-    CHECK(heap.touched() == 3);
+    CHECK(three.empty.allocate(kChunkPages - 1).start == three.middle);
+    CHECK_FALSE(has_huge_pages(three.middle));
+    CHECK(three.touched() == 3);
   }
-  heap.empty.check();
+  three.empty.check();
 }
 
 TEST_CASE("the system is asked for huge pages, once for chunks in a row", "[alloc][page]") {
