@@ -70,6 +70,9 @@ struct Arena {
   Arena* next;      ///< while a growth has not published it yet
   PageOwner whole;  ///< as long as there is no page table: whose the whole arena is
 
+  bool has_huge_pages(std::size_t chunk) const {
+    return (huge_chunks.load_relaxed() >> chunk & 1) != 0;
+  }
   /// The span of page `i`, or null.
   Span* span_of_page(std::size_t i);
 };

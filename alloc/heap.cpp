@@ -83,13 +83,14 @@ void Heap::touch_huge_page(const PageRun& run) {
   const std::size_t offset = run.start - arena.start;
   const std::size_t last = (offset + run.pages.bytes() - 1) / kHugePageSize;
   for (std::size_t h = offset / kHugePageSize; h <= last && h < kArenaSize / kHugePageSize; ++h) {
-    if ((arena.huge_chunks.load_relaxed() >> (h * kHugePageSize / kChunkSize) & 1) == 0) continue;
+    if (!arena.has_huge_pages(h * kHugePageSize / kChunkSize)) continue;
     const std::uint32_t bit = std::uint32_t{1} << h;
     if ((arena.touched_huge_pages.load_relaxed() & bit) != 0) continue;
     while_parked(
         run, [](void* start) { os::touch(start, kHugePageSize); },
         reinterpret_cast<void*>(arena.start + h * kHugePageSize));
     arena.touched_huge_pages.fetch_or_relaxed(bit);
+    pages.touched_ahead(arena.start + h * kHugePageSize);
   }
 }
 

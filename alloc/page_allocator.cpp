@@ -193,6 +193,7 @@ bool PageAllocator::fill(PageCache& cache) {
   cache.free_ = ~arena.used[w];
   cache.returned_ = arena.returned[w];
   cache.fresh_ = arena.fresh[w];
+  cache.huge_ = arena.has_huge_pages(first % kArenaPages / kChunkPages);
   arena.used[w] = ~std::uint64_t{0};
   arena.returned[w] = 0;
   arena.fresh[w] = 0;
@@ -213,6 +214,8 @@ void PageAllocator::flush(PageCache& cache) {
   arena.used[w] &= ~cache.free_;
   arena.returned[w] |= cache.returned_;
   arena.fresh[w] |= cache.fresh_;
+  const std::size_t chunk = first % kArenaPages / kChunkPages;
+  if (cache.huge_ && !arena.has_huge_pages(chunk)) drop_behind_returned(arena, chunk);
   used_.owner_add_relaxed(-(cache.idle_bytes() + cache.returned_bytes()));
   idle_.owner_add_relaxed(cache.idle_bytes());
   returned_.owner_add_relaxed(cache.returned_bytes());

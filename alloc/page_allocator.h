@@ -57,6 +57,8 @@
 
 namespace gort::alloc {
 
+struct Arena;
+
 class PageAllocator {
  public:
   constexpr PageAllocator() = default;
@@ -83,6 +85,10 @@ class PageAllocator {
   std::size_t scavenge(std::size_t bytes, ReleaseReason reason = ReleaseReason::request)
       GORT_EXCLUDES(lock);
   std::size_t scavenge_all() GORT_EXCLUDES(lock) { return scavenge(~std::size_t{0}); }
+
+  /// The huge page at `address` has been touched ahead of its use, which may have taken long. If
+  /// its chunk has lost memory meanwhile, what came in behind returned pages goes again.
+  void touched_ahead(std::uintptr_t address) GORT_EXCLUDES(lock);
 
   // bytes; reserved() + returned() + idle() + used() == arenas * kArenaSize
   std::size_t reserved() const { return reserved_.load_relaxed(); }
@@ -127,6 +133,10 @@ class PageAllocator {
   };
   Candidate take_candidate(std::size_t below, std::size_t most) GORT_REQUIRES(lock);
   void finish_candidate(Candidate run, bool given_back, ReleaseReason reason) GORT_REQUIRES(lock);
+
+  void stop_using_huge_pages(Arena& arena, std::size_t chunk) GORT_REQUIRES(lock);
+  void drop_behind_returned(const Arena& arena, std::size_t chunk) GORT_REQUIRES(lock);
+  void drop_behind_returned() GORT_REQUIRES(lock);
 
   std::size_t lowest_free_ GORT_GUARDED_BY(lock) = 0;  ///< no page below is free
   /// The size of the system's pages that the scavenger's index is right for.

@@ -64,6 +64,7 @@ class PageCache {
   std::uint64_t free_ = 0;
   std::uint64_t returned_ = 0;
   std::uint64_t fresh_ = 0;
+  bool huge_ = false;  ///< the block's chunk had huge pages when the cache was filled
 };
 
 }  // namespace gort::alloc

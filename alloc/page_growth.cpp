@@ -121,7 +121,7 @@ void PageAllocator::use_huge_pages(std::size_t first, std::size_t count) {
     Arena& arena = *arena_at(chunk / kArenaChunks);
     const std::size_t at = chunk % kArenaChunks;
     const bool covered = first <= chunk * kChunkPages && first + count >= (chunk + 1) * kChunkPages;
-    if ((arena.huge_chunks.load_relaxed() >> at & 1) == 0 && all_set(arena.returned, chunk) &&
+    if (!arena.has_huge_pages(at) && all_set(arena.returned, chunk) &&
         (covered || all_set(arena.fresh, chunk))) {
       arena.huge_chunks.fetch_or_relaxed(std::uint32_t{1} << at);
       arena.touched_huge_pages.fetch_and_acq_rel(~(kMaskOfChunk << at * kHugePagesOfChunk));

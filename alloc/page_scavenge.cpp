@@ -16,36 +16,6 @@ constexpr std::size_t kHugePages = kHugePageSize / kPageSize;
 // all of it, trying must not go on for ever.
 constexpr int kMaxRefusals = 16;
 
-// Behind a huge page, one touch of one page brings back all of it, given-back and never used memory
-// too. So a chunk that loses memory gets small pages, until all of it has been given back and it is
-// used anew, and what is behind its returned pages goes.
-void stop_using_huge_pages(Arena& arena, std::size_t chunk) {
-  const std::uint32_t bit = std::uint32_t{1} << chunk;
-  if ((arena.huge_chunks.load_relaxed() & bit) == 0) return;
-  arena.huge_chunks.fetch_and_acq_rel(~bit);
-  const std::uintptr_t start = arena.start + chunk * kChunkSize;
-  os::hint_huge_pages(reinterpret_cast<void*>(start), kChunkSize, false);
-  bits::for_each_run(arena.returned + chunk * kChunkWords, kChunkPages,
-                     [start](std::size_t first, std::size_t count) {
-                       os::drop_prepared(reinterpret_cast<void*>(start + first * kPageSize),
-                                         count * kPageSize);
-                     });
-}
-
-// What huge pages have brought in behind returned pages, of chunks that have lost nothing.
-void drop_behind_returned() {
-  const std::size_t places = window.arena_limit.load_relaxed();
-  for (std::size_t place = 0; place < places; ++place) {
-    Arena* const arena = arena_at(place);
-    if (arena == nullptr) continue;
-    for (std::size_t chunk = 0; chunk < arena->prepared / kChunkPages; ++chunk) {
-      const std::size_t end = (chunk + 1) * kChunkPages;
-      const std::size_t first = bits::find_set(arena->returned, end, chunk * kChunkPages);
-      if (first < end) stop_using_huge_pages(*arena, chunk);
-    }
-  }
-}
-
 void count_given_back(std::size_t bytes, ReleaseReason reason) {
   counters.scavenged_bytes.fetch_add_relaxed(bytes);
   switch (reason) {
@@ -62,6 +32,51 @@ void count_given_back(std::size_t bytes, ReleaseReason reason) {
 }
 
 }  // namespace
+
+// Behind a huge page, one touch of one page brings back all of it, given-back and never used memory
+// too. So a chunk that loses memory gets small pages, until all of it has been given back and it is
+// used anew, and what is behind its returned pages goes.
+//
+// That is not yet all if a thread is just touching one of these huge pages (it looks afterwards:
+// touched_ahead()), or if a page cache has pages of the chunk that count as returned (flush()
+// looks).
+void PageAllocator::stop_using_huge_pages(Arena& arena, std::size_t chunk) {
+  if (!arena.has_huge_pages(chunk)) return;
+  arena.huge_chunks.fetch_and_acq_rel(~(std::uint32_t{1} << chunk));
+  os::hint_huge_pages(reinterpret_cast<void*>(arena.start + chunk * kChunkSize), kChunkSize, false);
+  drop_behind_returned(arena, chunk);
+}
+
+void PageAllocator::drop_behind_returned(const Arena& arena, std::size_t chunk) {
+  const std::uintptr_t start = arena.start + chunk * kChunkSize;
+  bits::for_each_run(arena.returned + chunk * kChunkWords, kChunkPages,
+                     [start](std::size_t first, std::size_t count) {
+                       os::drop_prepared(reinterpret_cast<void*>(start + first * kPageSize),
+                                         count * kPageSize);
+                     });
+}
+
+void PageAllocator::touched_ahead(std::uintptr_t address) {
+  const std::size_t chunk = (address - window.base) / kChunkSize;
+  const Arena& arena = *arena_at(chunk / kArenaChunks);
+  if (arena.has_huge_pages(chunk % kArenaChunks)) return;  // whoever takes them comes later
+  LockGuard guard(lock);
+  drop_behind_returned(arena, chunk % kArenaChunks);
+}
+
+// Chunks that have lost nothing may have more behind returned pages than is said.
+void PageAllocator::drop_behind_returned() {
+  const std::size_t places = window.arena_limit.load_relaxed();
+  for (std::size_t place = 0; place < places; ++place) {
+    Arena* const arena = arena_at(place);
+    if (arena == nullptr) continue;
+    for (std::size_t chunk = 0; chunk < arena->prepared / kChunkPages; ++chunk) {
+      const std::size_t end = (chunk + 1) * kChunkPages;
+      const std::size_t first = bits::find_set(arena->returned, end, chunk * kChunkPages);
+      if (first < end) stop_using_huge_pages(*arena, chunk);
+    }
+  }
+}
 
 std::size_t PageAllocator::scavenge(std::size_t bytes, ReleaseReason reason) {
   std::size_t done = 0;
@@ -142,7 +157,7 @@ void PageAllocator::finish_candidate(Candidate run, bool given_back, ReleaseReas
     scavenger_index.insert(run.first / kChunkPages);
     return;
   }
-  for_each_part(run.first, run.count, [](Arena& arena, std::size_t at, std::size_t here) {
+  for_each_part(run.first, run.count, [this](Arena& arena, std::size_t at, std::size_t here) {
     bits::set_range(arena.returned, at, here);
     stop_using_huge_pages(arena, at / kChunkPages);
   });

@@ -288,6 +288,33 @@ TEST_CASE("a huge page is touched before it is used, while nobody waits for the 
   CHECK(heap.unpublished_bytes() == 0);
 }
 
+TEST_CASE("what a touch brings in when its chunk has lost its huge pages meanwhile goes again",
+          "[alloc][heap]") {
+  struct HooksScope {
+    ~HooksScope() { collector_hooks = {}; }
+  } const hooks;
+  CacheScope cache;
+  static std::uintptr_t touched = 0;
+  touched = 0;
+  collector_hooks.while_parked = [](void (*f)(void*), void* context) {
+    if (is_huge_page(context) && touched == 0) {
+      touched = reinterpret_cast<std::uintptr_t>(context);
+      heap.pages.scavenge_all();
+    }
+    f(context);
+  };
+  while (touched == 0) cache->allocate(kClass, kSize);
+  const Arena& arena = *arena_of(touched);
+  const std::size_t first = (touched - arena.start) / kPageSize;
+  std::size_t resident = 0;
+  for (std::size_t page = first; page < first + kHugePageSize / kPageSize; ++page) {
+    if (!bits::test(arena.returned, page)) continue;
+    resident +=
+        os::resident_bytes_of(reinterpret_cast<void*>(arena.start + page * kPageSize), kPageSize);
+  }
+  CHECK(resident == 0);
+}
+
 TEST_CASE("a huge page that the system does not touch for us is touched by its use",
           "[alloc][heap][oom]") {
   struct HooksScope {

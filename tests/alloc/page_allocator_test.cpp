@@ -320,7 +320,7 @@ TEST_CASE("the scavenger leaves a whole idle huge page whole", "[alloc][page]") 
 static bool has_huge_pages(std::uintptr_t start) {
   const std::size_t page = page_of(start);
   const Arena& arena = *arena_at(page / kArenaPages);
-  return (arena.huge_chunks.load_relaxed() >> page % kArenaPages / kChunkPages & 1) != 0;
+  return arena.has_huge_pages(page % kArenaPages / kChunkPages);
 }
 
 TEST_CASE("small heaps have small pages, from the second chunk on pages are huge",
@@ -435,6 +435,35 @@ TEST_CASE("on request, what huge pages bring in behind returned pages goes too",
   CHECK(os::resident_bytes_of(rest, kChunkSize - kPageSize) == 0);
   CHECK(*reinterpret_cast<char*>(page.start) == 1);
   CHECK(empty.pages.used() == below.pages.bytes() + kPageSize);
+}
+
+// What the system has behind the returned pages of the chunk.
+static std::size_t resident_behind_returned(const Arena& arena, std::uintptr_t chunk) {
+  std::size_t bytes = 0;
+  const std::size_t first = (chunk - arena.start) / kPageSize;
+  for (std::size_t page = first; page < first + kChunkPages; ++page) {
+    if (!bits::test(arena.returned, page)) continue;
+    bytes +=
+        os::resident_bytes_of(reinterpret_cast<void*>(arena.start + page * kPageSize), kPageSize);
+  }
+  return bytes;
+}
+
+TEST_CASE("a page cache that comes back to a chunk without huge pages leaves nothing behind",
+          "[alloc][page]") {
+  ThreeChunks three;
+  three.give_back(three.middle, kChunkPages);
+  PageCache cache;
+  REQUIRE(three.empty.fill(cache));
+  const PageRun page = cache.allocate(Pages(1));
+  *reinterpret_cast<char*>(page.start) = 1;  // brings in a huge page, if the system has any
+  const PageRun other = three.empty.allocate(1);
+  REQUIRE(other.start / kChunkSize == three.middle / kChunkSize);
+  three.give_back(other.start, 1);
+  REQUIRE_FALSE(has_huge_pages(three.middle));
+  CHECK(resident_behind_returned(three.arena, three.middle) == 0);
+  three.empty.flush(cache);
+  CHECK(resident_behind_returned(three.arena, three.middle) == 0);
 }
 
 TEST_CASE("a request that no window can hold is refused", "[alloc][page]") {
