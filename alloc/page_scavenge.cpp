@@ -157,10 +157,9 @@ void PageAllocator::finish_candidate(Candidate run, bool given_back, ReleaseReas
     scavenger_index.insert(run.first / kChunkPages);
     return;
   }
-  for_each_part(run.first, run.count, [this](Arena& arena, std::size_t at, std::size_t here) {
-    bits::set_range(arena.returned, at, here);
-    stop_using_huge_pages(arena, at / kChunkPages);
-  });
+  Arena& arena = *arena_at(run.first / kArenaPages);
+  bits::set_range(arena.returned, run.first % kArenaPages, run.count);
+  stop_using_huge_pages(arena, run.first % kArenaPages / kChunkPages);
   idle_.owner_add_relaxed(-bytes);
   returned_.owner_add_relaxed(bytes);
   count_given_back(bytes, reason);
