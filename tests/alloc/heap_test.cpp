@@ -11,6 +11,7 @@
 #include <gort/base/metadata.h>
 #include <gort/base/os.h>
 #include <gort/tests/alloc/cache_fixture.h>
+#include <gort/tests/alloc/page_fixture.h>
 
 using namespace gort;
 using namespace gort::alloc;
@@ -255,6 +256,14 @@ TEST_CASE("a refusal of metadata is bad_alloc and returns the pages", "[alloc][o
   CHECK(heap.pages.used() == used);
 }
 
+namespace {
+
+struct HooksScope {
+  ~HooksScope() { collector_hooks = {}; }
+};
+
+}  // namespace
+
 // Until there are two more chunks behind which there are huge pages, and they are in use.
 static void use_huge_pages(CacheScope& cache) {
   const std::uint64_t prepared = counters.prepared_bytes.load_relaxed();
@@ -270,9 +279,7 @@ static bool is_huge_page(void* context) {
 
 TEST_CASE("a huge page is touched before it is used, while nobody waits for the thread",
           "[alloc][heap]") {
-  struct HooksScope {
-    ~HooksScope() { collector_hooks = {}; }
-  } const hooks;
+  const HooksScope hooks;
   CacheScope cache;
   static std::set<void*> touched;
   touched.clear();
@@ -290,9 +297,7 @@ TEST_CASE("a huge page is touched before it is used, while nobody waits for the 
 
 TEST_CASE("what a touch brings in when its chunk has lost its huge pages meanwhile goes again",
           "[alloc][heap]") {
-  struct HooksScope {
-    ~HooksScope() { collector_hooks = {}; }
-  } const hooks;
+  const HooksScope hooks;
   CacheScope cache;
   static std::uintptr_t touched = 0;
   touched = 0;
@@ -305,21 +310,12 @@ TEST_CASE("what a touch brings in when its chunk has lost its huge pages meanwhi
   };
   while (touched == 0) cache->allocate(kClass, kSize);
   const Arena& arena = *arena_of(touched);
-  const std::size_t first = (touched - arena.start) / kPageSize;
-  std::size_t resident = 0;
-  for (std::size_t page = first; page < first + kHugePageSize / kPageSize; ++page) {
-    if (!bits::test(arena.returned, page)) continue;
-    resident +=
-        os::resident_bytes_of(reinterpret_cast<void*>(arena.start + page * kPageSize), kPageSize);
-  }
-  CHECK(resident == 0);
+  CHECK(gort_test::resident_behind_returned(arena, touched, kHugePageSize) == 0);
 }
 
 TEST_CASE("a huge page that the system does not touch for us is touched by its use",
           "[alloc][heap][oom]") {
-  struct HooksScope {
-    ~HooksScope() { collector_hooks = {}; }
-  } const hooks;
+  const HooksScope hooks;
   CacheScope cache;
   static int untouched = 0;
   untouched = 0;
@@ -339,9 +335,7 @@ TEST_CASE("a huge page that the system does not touch for us is touched by its u
 
 TEST_CASE("in a growing heap memory for the records of spans is asked for ahead, in batches",
           "[alloc][heap]") {
-  struct HooksScope {
-    ~HooksScope() { collector_hooks = {}; }
-  } const hooks;
+  const HooksScope hooks;
   static int batches = 0;
   batches = 0;
   collector_hooks.while_parked = [](void (*f)(void*), void* context) {

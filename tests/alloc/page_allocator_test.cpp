@@ -19,6 +19,7 @@ using namespace gort;
 using namespace gort::alloc;
 using gort_test::EmptyHeap;
 using gort_test::PageModel;
+using gort_test::resident_behind_returned;
 using gort_test::scaled;
 
 namespace {
@@ -437,18 +438,6 @@ TEST_CASE("on request, what huge pages bring in behind returned pages goes too",
   CHECK(empty.pages.used() == below.pages.bytes() + kPageSize);
 }
 
-// What the system has behind the returned pages of the chunk.
-static std::size_t resident_behind_returned(const Arena& arena, std::uintptr_t chunk) {
-  std::size_t bytes = 0;
-  const std::size_t first = (chunk - arena.start) / kPageSize;
-  for (std::size_t page = first; page < first + kChunkPages; ++page) {
-    if (!bits::test(arena.returned, page)) continue;
-    bytes +=
-        os::resident_bytes_of(reinterpret_cast<void*>(arena.start + page * kPageSize), kPageSize);
-  }
-  return bytes;
-}
-
 TEST_CASE("a page cache that comes back to a chunk without huge pages leaves nothing behind",
           "[alloc][page]") {
   ThreeChunks three;
@@ -461,9 +450,9 @@ TEST_CASE("a page cache that comes back to a chunk without huge pages leaves not
   REQUIRE(other.start / kChunkSize == three.middle / kChunkSize);
   three.give_back(other.start, 1);
   REQUIRE_FALSE(has_huge_pages(three.middle));
-  CHECK(resident_behind_returned(three.arena, three.middle) == 0);
+  CHECK(resident_behind_returned(three.arena, three.middle, kChunkSize) == 0);
   three.empty.flush(cache);
-  CHECK(resident_behind_returned(three.arena, three.middle) == 0);
+  CHECK(resident_behind_returned(three.arena, three.middle, kChunkSize) == 0);
 }
 
 TEST_CASE("a request that no window can hold is refused", "[alloc][page]") {

@@ -5,9 +5,14 @@
 
 #include <catch2/catch.hpp>
 
+#include <cstddef>
+#include <cstdint>
+
 #include <gort/alloc/arena.h>
 #include <gort/alloc/heap.h>
+#include <gort/base/bits.h>
 #include <gort/base/os.h>
+#include <gort/base/units.h>
 
 namespace gort_test {
 
@@ -73,5 +78,16 @@ class EmptyHeap {
  private:
   gort::os::Counts before_;
 };
+
+/// What the system has behind the returned pages among `bytes` at `start`, which lie in the arena.
+inline std::size_t resident_behind_returned(const gort::alloc::Arena& arena, std::uintptr_t start,
+                                            std::size_t bytes) {
+  std::size_t resident = 0;
+  for (std::uintptr_t at = start; at < start + bytes; at += gort::kPageSize) {
+    if (!gort::bits::test(arena.returned, (at - arena.start) / gort::kPageSize)) continue;
+    resident += gort::os::resident_bytes_of(reinterpret_cast<void*>(at), gort::kPageSize);
+  }
+  return resident;
+}
 
 }  // namespace gort_test

@@ -4,8 +4,8 @@
 #include <catch2/catch.hpp>
 
 #include <algorithm>
+#include <cstddef>
 #include <cstdint>
-
 #include <vector>
 
 #include <gort/hashmap/policies.h>
