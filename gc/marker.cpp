@@ -9,9 +9,26 @@ namespace gort::gc {
 
 Marker::~Marker() { publish(); }
 
+void Marker::put_full(GreyBlock* block) {
+  if (!keeps_full_) {
+    pool_.put_full(block);
+    return;
+  }
+  block->next = full_;
+  full_ = block;
+}
+
+GreyBlock* Marker::take_full() {
+  GreyBlock* block = full_;
+  if (block == nullptr) return pool_.take_full();
+  full_ = block->next;
+  block->next = nullptr;
+  return block;
+}
+
 GORT_ALWAYS_INLINE void Marker::push(Grey grey) {
   if (GORT_UNLIKELY(block_ == nullptr || block_->count == GreyBlock::kCapacity)) {
-    if (block_ != nullptr) pool_.put_full(block_);
+    if (block_ != nullptr) put_full(block_);
     block_ = pool_.take_empty();
     if (block_ == nullptr) {
       pool_.overflowed.store_relaxed(true);
@@ -23,7 +40,7 @@ GORT_ALWAYS_INLINE void Marker::push(Grey grey) {
 
 GORT_ALWAYS_INLINE bool Marker::pop(Grey& grey) {
   if (GORT_UNLIKELY(block_ == nullptr || block_->count == 0)) {
-    GreyBlock* full = pool_.take_full();
+    GreyBlock* full = take_full();
     if (full == nullptr) return false;
     if (block_ != nullptr) pool_.put_empty(block_);
     block_ = full;
@@ -144,6 +161,10 @@ void Marker::share() {
 void Marker::publish() {
   settle();
   while (!window_.empty()) push(window_.pop());
+  while (GreyBlock* full = full_) {
+    full_ = full->next;
+    pool_.put_full(full);
+  }
   if (block_ != nullptr) {
     if (block_->count > 0) {
       pool_.put_full(block_);
@@ -162,7 +183,7 @@ void Marker::discard() {
   if (block_ != nullptr) pool_.put_empty(block_);
   block_ = nullptr;
   objects_marked_ = bytes_marked_ = bytes_scanned_ = 0;
-  while (GreyBlock* full = pool_.take_full()) pool_.put_empty(full);
+  while (GreyBlock* full = take_full()) pool_.put_empty(full);
   pool_.overflowed.store_relaxed(false);
 }
 

@@ -21,8 +21,9 @@
 // the window goes to a block of grey objects, and from there to the pool. Objects without
 // references become black at once and are never queued. Figures: docs/decisions.md.
 //
-// Large objects are scanned in pieces of kPiece bytes, so that no scan takes long and several
-// markers can share one.
+// Large objects are scanned in pieces of kPiece bytes, so that no scan takes long, several markers
+// can share one, and what a piece makes grey fits in one block: an array of references is walked
+// with 4 KiB of grey objects on the way, not with twice its own size.
 //
 // Two markers may meet at one object: span.mark() lets one of them win. Mutators may write the
 // words that a marker reads: words are read atomically, and whichever value a marker sees, the
@@ -65,6 +66,9 @@ class Marker {
   std::size_t bytes_scanned() const { return bytes_scanned_; }
   /// Forgets all grey objects, and what was done.
   void discard();
+  /// From now on blocks that get full stay with this marker, until publish(): where each marker
+  /// has work of its own, the pool would mix it (small_cycle.cpp).
+  void keep_full_blocks() { keeps_full_ = true; }
   struct Done {
     std::size_t marked = 0;   ///< bytes
     std::size_t scanned = 0;  ///< bytes
@@ -75,7 +79,7 @@ class Marker {
   void publish();
 
  private:
-  static constexpr std::size_t kPiece = std::size_t{32} << 10;
+  static constexpr std::size_t kPiece = std::size_t{2} << 10;
 
   // A reference out of an object: it leads into an object, or nowhere.
   struct Found {
@@ -122,11 +126,15 @@ class Marker {
   void queue(Grey grey);
   void push(Grey grey);
   bool pop(Grey& grey);
+  void put_full(GreyBlock* block);
+  GreyBlock* take_full();
   void scan(Grey grey);
   void scan_large(Grey grey);
 
   MarkPool& pool_;
   GreyBlock* block_ = nullptr;
+  GreyBlock* full_ = nullptr;  // kept ones
+  bool keeps_full_ = false;
   Ring<Found, 8> found_;
   Ring<Located, 16> located_;
   Ring<Grey, 16> window_;

@@ -10,8 +10,11 @@
 //
 // Threads that are awake in the stop mark what their own stacks lead to: that is mostly what they
 // have made themselves, and lies in the cache of their processor. Nothing is handed from one to the
-// other. A stack is scanned by whoever claims it first, its thread or the one that runs the cycle,
-// so nobody waits for a thread that sleeps; ranges and roots come last, when little is left white.
+// other: markers keep the blocks that they fill. (Through the pool each looked at half of what the
+// other had made, and when that memory was zeroed for new objects, every line of it had to be taken
+// from the other processor first: 610 instead of 340 cycles a span.) A stack is scanned by whoever
+// claims it first, its thread or the one that runs the cycle, so nobody waits for a thread that
+// sleeps; ranges and roots come last, when little is left white.
 //
 // No barrier, nothing is born black, as nobody runs. Dead large objects are swept at once, all else
 // by those who allocate. Spans that the sweep finds empty stay with their thread for one cycle
@@ -68,6 +71,7 @@ void Cycle::mark_from_stacks() {
   world.call_help([](Thread& helper) {
     const std::int64_t start = thread_cpu_ns();
     Marker marker(mark_pool);  // publishes what it leaves when it goes
+    marker.keep_full_blocks();
     if (mark_from_stack(helper, marker)) counters.helped_scans.fetch_add_relaxed(1);
     collector.collecting_ns_.fetch_add_relaxed(thread_cpu_ns() - start);
   });
@@ -80,6 +84,7 @@ void Cycle::mark_from_stacks() {
 
 bool Cycle::mark_in_one_stop() {
   reset_numbers();
+  marker_.keep_full_blocks();
   mark_start_cpu_ns_ = thread_cpu_ns();
   stop();
   record_.heap_start = alloc::heap.heap_live.load_relaxed();
