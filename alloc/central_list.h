@@ -84,6 +84,7 @@ class alignas(64) CentralList {
   }
   /// The sweep generation has risen: every span here is unswept now. World stopped, sweep finished.
   void flip() {
+    if (partial_swept_.empty() && full_swept_.empty()) return;  // as most lists are
     LockGuard guard(lock_);
     partial_unswept_.take_all(partial_swept_);
     full_unswept_.take_all(full_swept_);
