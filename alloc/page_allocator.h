@@ -35,7 +35,7 @@
 // it nothing. As in Go it starts at the highest address and does not break up a whole idle huge
 // page (2 MiB).
 //
-// Huge pages. A chunk has them when it is fresh, but for the heap's first, and loses them when the
+// Huge pages. A fresh chunk has them, unless it is the heap's only one, and loses them when the
 // scavenger takes a part of it: one touch would bring back all of a huge page, and returned() would
 // claim more than the system has. When all of it has been returned and it is entered anew, by small
 // spans or a run that covers it, it has them again (page_growth.cpp, page_scavenge.cpp).

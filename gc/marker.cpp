@@ -161,10 +161,7 @@ void Marker::share() {
 void Marker::publish() {
   settle();
   while (!window_.empty()) push(window_.pop());
-  while (GreyBlock* full = full_) {
-    full_ = full->next;
-    pool_.put_full(full);
-  }
+  while (full_ != nullptr) pool_.put_full(take_full());
   if (block_ != nullptr) {
     if (block_->count > 0) {
       pool_.put_full(block_);
