@@ -132,15 +132,22 @@ GORT_NOINLINE void Marker::scan_large(Grey grey) {
 bool Marker::drain(std::size_t budget) {
   const std::size_t scanned_before = bytes_scanned_;
   for (;;) {
-    // Refill from the stack, so that something is always on its way from memory.
+    // From the stack into the window, so that something is always on its way from memory. Each that
+    // enters a full one makes the oldest leave; what that refers to goes to the stack.
     Grey next;
-    while (!window_.full() && pop(next)) queue(next);
-    if (window_.empty()) {
-      settle();
+    if (GORT_LIKELY(pop(next))) {
+      __builtin_prefetch(reinterpret_cast<const void*>(next.start));
+      if (!window_.full()) {
+        window_.push(next);
+        continue;
+      }
+      next = window_.exchange(next);
+    } else {
+      if (window_.empty()) settle();
       if (window_.empty()) return false;
+      next = window_.pop();
     }
-    // Each object that leaves makes room for one; what it refers to enters or goes to the stack.
-    scan(window_.pop());
+    scan(next);
     if (bytes_scanned_ - scanned_before >= budget) return true;
   }
 }

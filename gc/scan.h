@@ -40,6 +40,11 @@ template <class F>
 GORT_ALWAYS_INLINE void for_each_reference_of(const Layout& element, std::uintptr_t start,
                                               std::size_t count, F&& f) {
   auto* words = reinterpret_cast<std::uintptr_t*>(start);
+  if (element.references == element.words) {  // nothing but references: an array of them, mostly
+    std::uintptr_t* const end = words + count * element.words;
+    for (; words != end; ++words) f(*words);
+    return;
+  }
   for (std::size_t e = 0; e < count; ++e, words += element.words) {
     for (std::size_t w = 0; w < element.words; w += bits::kWordBits) {
       detail::for_each_word(words + w, element.bitmap[w / bits::kWordBits], f);
