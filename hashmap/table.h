@@ -5,7 +5,8 @@
 //
 // Every operation hashes the key, takes the chain's first bucket by the low bits of the hash, and
 // compares the tophash bytes of eight cells at once (tophash.h); only keys behind an equal byte are
-// looked at. The chain ends at the first bucket that has a cell marked "nothing behind".
+// looked at. The chain ends at the first bucket without an overflow bucket, or with a cell marked
+// "nothing behind".
 //
 // While the map grows, a read takes the old chain unless it is evacuated; a write first evacuates
 // the old chain that its key belongs to, and one more.
