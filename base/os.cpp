@@ -25,7 +25,9 @@
 namespace gort::os {
 namespace {
 
-Atomic<std::size_t> reserved_bytes{0};
+// What is neither prepared nor ready is reserved: so a step between states cannot be seen in the
+// middle of by who adds all three up.
+Atomic<std::size_t> mapped_bytes{0};
 Atomic<std::size_t> prepared_bytes{0};
 Atomic<std::size_t> ready_bytes{0};
 
@@ -86,7 +88,9 @@ std::size_t read_proc(const char* path, char* buffer, std::size_t size) {
 }  // namespace
 
 Counts counts() {
-  return {reserved_bytes.load_relaxed(), prepared_bytes.load_relaxed(), ready_bytes.load_relaxed()};
+  const std::size_t prepared = prepared_bytes.load_relaxed();
+  const std::size_t ready = ready_bytes.load_relaxed();
+  return {mapped_bytes.load_relaxed() - prepared - ready, prepared, ready};
 }
 
 void* reserve_at(std::uintptr_t address, std::size_t bytes) {
@@ -97,7 +101,7 @@ void* reserve_at(std::uintptr_t address, std::size_t bytes) {
     return nullptr;
   }
   name_range(p, bytes);
-  reserved_bytes.fetch_add_relaxed(bytes);
+  mapped_bytes.fetch_add_relaxed(bytes);
   return p;
 }
 
@@ -114,14 +118,13 @@ void* reserve(std::size_t bytes, std::size_t alignment) {
   if (after > 0) unmap(reinterpret_cast<void*>(aligned + bytes), after);
   void* result = reinterpret_cast<void*>(aligned);
   name_range(result, bytes);
-  reserved_bytes.fetch_add_relaxed(bytes);
+  mapped_bytes.fetch_add_relaxed(bytes);
   return result;
 }
 
 bool prepare(void* address, std::size_t bytes) {
   if (call_must_fail()) return false;
   if (::mprotect(address, bytes, PROT_READ | PROT_WRITE) != 0) return false;
-  reserved_bytes.fetch_sub_relaxed(bytes);
   prepared_bytes.fetch_add_relaxed(bytes);
   return true;
 }
@@ -141,17 +144,9 @@ bool decommit(void* address, std::size_t bytes) {
 
 void release(void* address, std::size_t bytes, From from) {
   unmap(address, bytes);
-  switch (from) {
-    case From::reserved:
-      reserved_bytes.fetch_sub_relaxed(bytes);
-      break;
-    case From::prepared:
-      prepared_bytes.fetch_sub_relaxed(bytes);
-      break;
-    case From::ready:
-      ready_bytes.fetch_sub_relaxed(bytes);
-      break;
-  }
+  if (from == From::prepared) prepared_bytes.fetch_sub_relaxed(bytes);
+  if (from == From::ready) ready_bytes.fetch_sub_relaxed(bytes);
+  mapped_bytes.fetch_sub_relaxed(bytes);
 }
 
 void drop_prepared(void* address, std::size_t bytes) {

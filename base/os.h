@@ -33,7 +33,8 @@
 
 namespace gort::os {
 
-/// Bytes in each state, over the whole process.
+/// Bytes in each state, over the whole process. mapped() is exact at any time, the three are when
+/// no other thread is in the middle of a step.
 struct Counts {
   std::size_t reserved = 0;
   std::size_t prepared = 0;

@@ -1,6 +1,8 @@
 #include <catch2/catch.hpp>
 
+#include <atomic>
 #include <cstring>
+#include <thread>
 
 #include <gort/base/os.h>
 #include <gort/base/units.h>
@@ -40,6 +42,30 @@ TEST_CASE("a range walks through the four states and the counts follow", "[base]
   CHECK(p[12345] == 0);
   os::release(p, kSize, os::From::prepared);
   CHECK(change.is(0, 0, 0));
+}
+
+// The ledger adds the states up while the scavenger is at work.
+TEST_CASE("the sum of the states stays while bytes change theirs", "[base][os]") {
+  void* p = os::reserve(64_KiB, 64_KiB);
+  REQUIRE(p != nullptr);
+  REQUIRE(os::prepare(p, 64_KiB));
+  const std::size_t mapped = os::counts().mapped();
+  std::atomic<bool> stop{false};
+  std::atomic<std::size_t> steps{0};
+  std::thread other([&] {
+    for (; !stop; ++steps) {
+      os::commit(p, 64_KiB);
+      os::decommit(p, 64_KiB);
+    }
+  });
+  std::size_t wrong = 0;
+  for (std::size_t looks = 0; looks < 10'000'000 || steps < 100'000; ++looks) {
+    wrong += os::counts().mapped() != mapped;
+  }
+  stop = true;
+  other.join();
+  CHECK(wrong == 0);
+  os::release(p, 64_KiB, os::From::prepared);
 }
 
 TEST_CASE("reserve_at takes the address or nothing", "[base][os]") {
