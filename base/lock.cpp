@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include <gort/base/fatal.h>
+#include <gort/base/spin.h>
 
 namespace gort {
 
@@ -28,11 +29,12 @@ void futex_wake(Atomic<std::uint32_t>& word, int waiters) {
 
 void Lock::acquire_slow() {
   // A holder keeps a lock for well under a microsecond as a rule, so look a while before sleeping.
-  for (int spin = 0; spin < 100; ++spin) {
+  constexpr std::int64_t kSpinNs = 2000;
+  const auto take = [this] {
     std::uint32_t expected = 0;
-    if (word_.load_relaxed() == 0 && word_.cas_acquire(expected, 1)) return;
-    __builtin_ia32_pause();
-  }
+    return word_.load_relaxed() == 0 && word_.cas_acquire(expected, 1);
+  };
+  if (spin_for(kSpinNs, take)) return;
   while (word_.exchange_acquire(2) != 0) futex_wait(word_, 2);
 }
 

@@ -152,7 +152,7 @@ void Collector::begin_if_idle(Thread& self, std::size_t bytes) {
   std::uint32_t wanted = wanted_.load_acquire();
   if (put_off(bytes)) return;
   if (wanted == marked) {
-    if (try_small_cycle(self)) return;
+    if (try_small_cycle(self, bytes)) return;
     wanted = request(CycleReason::heap_goal);
     if (!ensure_thread(self)) {
       wait(self, marked_, wanted);

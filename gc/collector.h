@@ -157,8 +157,10 @@ class Collector {
   void run_cycle(Thread& self);
   /// The marking of a cycle has ended: whoever waits for that goes on.
   void announce(const Cycle& cycle);
-  /// Runs a cycle for cycle number wanted_, if it can be done in one stop: see small_cycle.cpp.
-  bool try_small_cycle(Thread& self);
+  /// The heap is at its trigger with `bytes` more. Runs a cycle if it can be done in one stop, or
+  /// leaves that to another thread that does: see small_cycle.cpp. False if one must be asked for.
+  bool try_small_cycle(Thread& self, std::size_t bytes);
+  bool run_small_cycle(Thread& self);
 
   Lock lock_{LockRank::collection};
   Atomic<bool> started_{false};
@@ -168,6 +170,7 @@ class Collector {
 
   Number wanted_{0}, begun_{0}, marked_{0}, swept_{0};
   Atomic<std::uint32_t> wanted_reason_{0};
+  Number small_cycle_{0};   ///< 1: a thread runs a small cycle, or tries to; 0 over a fork
   Number holds_wanted_{0};  ///< threads that wait for the collection lock in hold_cycles()
   Number sweep_wanted_{0};  ///< somebody waits for this number of `swept`
 

@@ -26,6 +26,12 @@
 // that much takes (a quarter of a millisecond), and taking back the marks of a heap that was small
 // at the last cycle.
 //
+// One thread at a time tries that, from before it raises `wanted` until it has let go of the
+// collection lock (`small_cycle_`). The processor may be taken from it on the way, for
+// milliseconds, in which another fills the heap: that one neither tries nor asks the collector's
+// thread, whose cycle would send all empty spans back to the page heap and take a processor from
+// them both. It goes on, up to the hard limit, and sleeps there.
+//
 // Numbers (collector.h): `wanted` rises before the cycle, as when the collector's thread is asked,
 // but nobody is woken. `begun` rises within the stop: whoever asks for a cycle afterwards gets the
 // next one. If the cycle is given up, or another holds the collection lock, `wanted` stays, and the
@@ -129,10 +135,27 @@ void Cycle::unmark() {
   alloc::heap.for_each_span([](const alloc::Span& span) { span.unmark_all(); });
 }
 
-bool Collector::try_small_cycle(Thread& self) {
+bool Collector::try_small_cycle(Thread& self, std::size_t bytes) {
   if (!options_.small_cycles || options_.on_phase != nullptr) return false;
   if (last_objects_.load_relaxed() > kFewObjects) return false;
-  // Several threads may find the heap at its trigger at once: one of them raises the number.
+  std::uint32_t nobody = 0;
+  if (!small_cycle_.cas_acq_rel(nobody, 1)) {
+    if (alloc::heap.heap_live.load_relaxed() + bytes > hard_limit(goal()) &&
+        !limiting_.load_relaxed()) {
+      world.enter_blocking(self);
+      futex_wait(small_cycle_, 1);
+      world.leave_blocking(self);
+    }
+    return true;
+  }
+  const bool done = run_small_cycle(self);
+  small_cycle_.store_release(0);
+  futex_wake(small_cycle_, INT_MAX);
+  return done;
+}
+
+bool Collector::run_small_cycle(Thread& self) {
+  // Somebody may ask for a cycle at the same time: one of the two raises the number.
   std::uint32_t wanted = begun_.load_relaxed();
   if (!wanted_.cas_acq_rel(wanted, wanted + 1)) return true;
   wanted_reason_.store_relaxed(static_cast<std::uint32_t>(CycleReason::heap_goal));

@@ -4,10 +4,10 @@
 #include <csignal>
 
 #include <gort/alloc/heap.h>
-#include <gort/base/clock.h>
 #include <gort/base/counters.h>
 #include <gort/base/fatal.h>
 #include <gort/base/metadata.h>
+#include <gort/base/spin.h>
 #include <gort/gc/mark_pool.h>
 #include <gort/gc/stop_signal.h>
 
@@ -19,11 +19,12 @@ namespace {
 
 constinit GORT_TLS Thread* current_thread = nullptr;
 
-// Waiting without sleeping, for a thread to stop, and for the world to go on: not much longer than
-// it takes to fall asleep and be woken up; and longer than a small cycle.
-constexpr int kSpins = 1000;
-constexpr int kSpinsForPoll = 100;
-constexpr std::int64_t kSpinNs = 250'000;
+// Waiting awake. For threads to reach a poll: what a signal would cost the two of them. For a
+// thread to stop: what it takes to fall asleep and be woken up. For the world to go on: longer than
+// a small cycle.
+constexpr std::int64_t kPollNs = 10'000;
+constexpr std::int64_t kParkNs = 50'000;
+constexpr std::int64_t kStopNs = 250'000;
 
 // A thread that ends without detaching is detached by the destructor of this key.
 pthread_key_t exit_key() {
@@ -185,12 +186,14 @@ void World::stop() {
   stopping_.store_seq_cst(kStopped);
   if (options_.stop_signal != 0) {
     // A thread that allocates will look here soon, which costs less than a signal.
-    for (Thread* t = threads_; t != nullptr; t = t->next) {
-      for (int spin = 0; t != &self && spin < kSpinsForPoll; ++spin) {
-        if (t->state.load_seq_cst() == Thread::parked) break;
-        __builtin_ia32_pause();
+    const Thread* awaited = threads_;
+    spin_for(kPollNs, [&awaited, &self] {
+      while (awaited != nullptr &&
+             (awaited == &self || awaited->state.load_seq_cst() == Thread::parked)) {
+        awaited = awaited->next;
       }
-    }
+      return awaited == nullptr;
+    });
     for (Thread* t = threads_; t != nullptr; t = t->next) {
       if (t != &self && t->state.load_seq_cst() == Thread::running) {
         StopSignal::send(t->handle, options_.stop_signal);
@@ -203,21 +206,19 @@ void World::stop() {
 }
 
 void World::wait_until_parked(Thread& thread) {
-  for (int spin = 0; spin < kSpins; ++spin) {
-    if (thread.state.load_seq_cst() == Thread::parked) return;
-    __builtin_ia32_pause();
-  }
+  const auto is_parked = [&thread] { return thread.state.load_seq_cst() == Thread::parked; };
+  if (spin_for(kParkNs, is_parked)) return;
   // From here on the stopper may sleep, and be woken up on the processor of one that waits awake;
   // and the thread that it waits for may be queued behind that one.
   spin_.store_relaxed(false);
   constexpr std::int64_t kRepeatNs = 1'000'000;
-  while (thread.state.load_seq_cst() != Thread::parked) {
+  while (!is_parked()) {
     if (options_.stop_signal == 0) {
       futex_wait(thread.state, Thread::running);
       continue;
     }
     futex_wait_for(thread.state, Thread::running, kRepeatNs);
-    if (thread.state.load_seq_cst() == Thread::parked) return;
+    if (is_parked()) return;
     counters.stop_signals_repeated.fetch_add_relaxed(1);
     StopSignal::send(thread.handle, options_.stop_signal);
   }
@@ -232,18 +233,15 @@ void World::resume() {
 }
 
 void World::spin_while_stopping(Thread& self) {
-  const std::int64_t start = now_ns();
   bool helped = false;
-  do {
-    for (int i = 0; i < 64; ++i) {
-      if (!must_wait(self, stopping_.load_seq_cst())) return;
-      if (!helped && !self.interrupted && help_wanted_.load_relaxed()) {
-        helped = true;
-        help(self);
-      }
-      __builtin_ia32_pause();
+  spin_for(kStopNs, [this, &self, &helped] {
+    if (!must_wait(self, stopping_.load_seq_cst()) || !spin_.load_relaxed()) return true;
+    if (!helped && !self.interrupted && help_wanted_.load_relaxed()) {
+      helped = true;
+      help(self);
     }
-  } while (spin_.load_relaxed() && now_ns() - start < kSpinNs);
+    return false;
+  });
 }
 
 void World::help(Thread& self) {

@@ -18,6 +18,7 @@ using namespace gort;
 using gort_test::ExactHeap;
 using gort_test::join;
 using gort_test::Node;
+using gort_test::while_blocking;
 
 namespace {
 
@@ -256,6 +257,68 @@ TEST_CASE("who asks for a cycle gets one that begins afterwards", "[gc][small_cy
   }
   done = true;
   join(allocating);
+}
+
+// The processor may be taken from a thread in the middle of its small cycle, here behind the moment
+// when the cycle is said to be over: another thread goes on meanwhile, and waits when the heap has
+// reached the hard limit. Neither needs the collector's thread.
+TEST_CASE("a small cycle that is held up wakes nobody", "[gc][small_cycle]") {
+  static std::atomic<std::thread::id> holder;
+  static std::atomic<bool> held{false};
+  static std::atomic<bool> go_on{false};
+  holder = std::thread::id();
+  held = go_on = false;
+  gc::CollectorOptions options;
+  options.cpu_times = [] {
+    // A cycle's thread looks when it begins, when marking is over, and last.
+    static thread_local int looks = 0;
+    if (holder == std::this_thread::get_id() && ++looks % 3 == 0 && !held.exchange(true)) {
+      while (!go_on) std::this_thread::yield();
+    }
+    return gc::CpuTimes{};
+  };
+  ExactHeap heap(options);
+  static std::atomic<gc::Thread*> other_thread{nullptr};
+  other_thread = nullptr;
+  std::atomic<std::uint64_t> small_meanwhile{0};
+  std::atomic<bool> other_done{false};
+  const std::uint64_t cycles = counters.cycles.load_relaxed();
+  const std::uint64_t small = counters.one_stop_cycles.load_relaxed();
+  std::thread first([] {
+    holder = std::this_thread::get_id();
+    gc::world.attach();
+    while (!held) make_garbage(1);
+    gc::world.detach();
+  });
+  std::thread other([&small_meanwhile, &other_done] {
+    gc::Thread& self = gc::world.attach();
+    while (!held) gc::world.poll(self);
+    const std::uint64_t before = counters.one_stop_cycles.load_relaxed();
+    const std::size_t limit = gc::hard_limit(gc::collector.goal());
+    while (alloc::heap.heap_live.load_relaxed() <= limit) make<Node>();
+    small_meanwhile = counters.one_stop_cycles.load_relaxed() - before;
+    other_thread = &self;
+    make_garbage(10);
+    other_done = true;
+    while (!go_on) gc::world.poll(self);
+    gc::world.detach();
+  });
+  std::size_t over_limit = 0;
+  while_blocking([&] {
+    // Until it sleeps, which one look does not show.
+    for (int asleep = 0; asleep < 1000 && !other_done; std::this_thread::yield()) {
+      const gc::Thread* thread = other_thread;
+      asleep = thread != nullptr && thread->blocking.load_relaxed() ? asleep + 1 : 0;
+    }
+    over_limit = alloc::heap.heap_live.load_relaxed() - gc::hard_limit(gc::collector.goal());
+    go_on = true;
+  });
+  join(first);
+  join(other);
+  CHECK(small_meanwhile == 0);
+  CHECK(over_limit < 1_MiB);
+  CHECK(counters.cycles.load_relaxed() - cycles >= 3);
+  CHECK(counters.cycles.load_relaxed() - cycles == counters.one_stop_cycles.load_relaxed() - small);
 }
 
 TEST_CASE("who waits for a sweep gets it from a small cycle that was just beginning",
