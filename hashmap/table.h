@@ -140,7 +140,7 @@ struct Table {
 
   template <class Q>
   GORT_ALWAYS_INLINE static Cell find_in_chain(char* bucket, const Q& key, std::uint64_t hash) {
-    const std::uint64_t pattern = Tops::repeat(tophash(hash));
+    const std::uint64_t pattern = Tops::pattern_of(hash);
     prefetch_rest(bucket);
     for (;;) {
       const Tops tops = Tops::load(bucket);
@@ -275,7 +275,7 @@ struct Table {
 
   template <class Q>
   GORT_ALWAYS_INLINE static Search search(char* bucket, const Q& key, std::uint64_t hash) {
-    const std::uint64_t pattern = Tops::repeat(tophash(hash));
+    const std::uint64_t pattern = Tops::pattern_of(hash);
     Cell free;
     prefetch_rest(bucket);
     for (;;) {
