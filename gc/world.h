@@ -19,8 +19,8 @@
 // of allocation is said in thread_cache.h, what it asks of the barrier in barrier.h.
 //
 // Stopping. The stopper holds the world lock, so threads neither come nor go:
-//     stopper:  stopping := 1;            for every thread: give it a microsecond to reach a poll,
-//                                         else signal it; wait until state == parked
+//     stopper:  stopping := 1;            give all of them ten microseconds to reach a poll; for
+//                                         every one not parked: signal it, wait until it is
 //     thread:   state := running;         if stopping == 1: state := parked, wait
 // All four accesses are sequentially consistent, so of a thread that leaves its parking place and a
 // stopper that arrives, at least one sees the other (Dekker): either the stopper sees `running` and
