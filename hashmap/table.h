@@ -109,12 +109,14 @@ struct Table {
     return Tops::load(old).evacuated() ? chain : old;
   }
 
-  /// Fetches the other cache lines of a bucket while the tophash bytes are on their way: which of
-  /// them hold the key and its value is known only after those.
-  GORT_ALWAYS_INLINE static void prefetch_rest(const char* bucket) {
-    constexpr std::size_t kMost = 192;  // of large buckets most lines are never needed
-    for (std::size_t at = kCacheLine; at < kS.bucket_size && at <= kMost; at += kCacheLine) {
-      __builtin_prefetch(bucket + at);
+  /// Fetches the cache lines of a bucket, from byte `from` on; of large buckets most lines are never
+  /// needed. A lookup does so while the tophash bytes are on their way: which of the other lines hold
+  /// the key and its value is known only after those.
+  template <int kToWrite = 0>
+  GORT_ALWAYS_INLINE static void prefetch(const char* bucket, std::size_t from = 0) {
+    constexpr std::size_t kMost = 192;
+    for (std::size_t at = from; at < kS.bucket_size && at <= kMost; at += kCacheLine) {
+      __builtin_prefetch(bucket + at, kToWrite);
     }
   }
 
@@ -141,7 +143,7 @@ struct Table {
   template <class Q>
   GORT_ALWAYS_INLINE static Cell find_in_chain(char* bucket, const Q& key, std::uint64_t hash) {
     const std::uint64_t pattern = Tops::pattern_of(hash);
-    prefetch_rest(bucket);
+    prefetch(bucket, kCacheLine);
     for (;;) {
       const Tops tops = Tops::load(bucket);
       for (CellMask hits = tops.match(pattern); hits; hits.drop_first()) {
@@ -277,7 +279,7 @@ struct Table {
   GORT_ALWAYS_INLINE static Search search(char* bucket, const Q& key, std::uint64_t hash) {
     const std::uint64_t pattern = Tops::pattern_of(hash);
     Cell free;
-    prefetch_rest(bucket);
+    prefetch(bucket, kCacheLine);
     for (;;) {
       const Tops tops = Tops::load(bucket);
       for (CellMask hits = tops.match(pattern); hits; hits.drop_first()) {
@@ -446,17 +448,10 @@ struct Table {
   /// is evacuated: of random chains nobody can predict that, and to wait for the answer would be
   /// another miss one after the other. Even then the key's new chain is wanted.
   GORT_ALWAYS_INLINE static void prefetch_move(const Header& map, std::size_t number) {
-    __builtin_prefetch(bucket_at(map.oldbuckets, number));
-    prefetch_rest(bucket_at(map.oldbuckets, number));
-    prefetch_to_fill(bucket_at(map.buckets, number));
+    prefetch(bucket_at(map.oldbuckets, number));
+    prefetch<1>(bucket_at(map.buckets, number));
     if (!map.same_size_growth()) {
-      prefetch_to_fill(bucket_at(map.buckets, number + map.old_bucket_count()));
-    }
-  }
-  GORT_ALWAYS_INLINE static void prefetch_to_fill(const char* bucket) {
-    constexpr std::size_t kMost = 192;
-    for (std::size_t at = 0; at < kS.bucket_size && at <= kMost; at += kCacheLine) {
-      __builtin_prefetch(bucket + at, 1);
+      prefetch<1>(bucket_at(map.buckets, number + map.old_bucket_count()));
     }
   }
 
