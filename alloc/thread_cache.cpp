@@ -1,6 +1,5 @@
 #include <gort/alloc/thread_cache.h>
 
-#include <cstring>
 #include <new>
 #include <stdexcept>
 
@@ -8,6 +7,7 @@
 #include <gort/alloc/collector_hooks.h>
 #include <gort/alloc/heap.h>
 #include <gort/base/counters.h>
+#include <gort/base/zero.h>
 
 namespace gort::alloc {
 
@@ -89,13 +89,13 @@ bool ThreadCache::next_run(SpanClass span_class) {
   char* const start = reinterpret_cast<char*>(span.start) + first * span.elem_size;
   const std::size_t bytes = count * span.elem_size;
   if (allowance_ < bytes) {
-    // Before the memset: a locked instruction behind it would wait for all of its stores.
+    // Before the zeroing: a locked instruction behind it would wait for all of its stores.
     heap.heap_live.fetch_add_relaxed(bytes + kAllowance);
     allowance_ += bytes + kAllowance;
     owe_sweep(bytes + kAllowance);
   }
   allowance_ -= bytes;
-  if (!span.fresh) std::memset(start, 0, bytes);
+  if (!span.fresh) zero_run(start, bytes);
   run_start_[span_class] = start;
   runs_[span_class].next.store_relaxed(start);
   runs_[span_class].limit.store_relaxed(start + bytes);
