@@ -45,8 +45,8 @@ void zero_run(void* run, std::size_t bytes) {
 
 namespace {
 
-// Streaming stores are in no order with others: the fence is what lets
-// the caller hand the memory on.
+// Streaming stores are in no order with others: the fence is what lets the caller hand the memory
+// on.
 __attribute__((target("avx2"))) void stream_zeros(char* lines, std::size_t bytes) {
   const __m256i zero = _mm256_setzero_si256();
   for (char* const end = lines + bytes; lines != end; lines += kLine) {
