@@ -32,6 +32,7 @@
 #include <gort/hashmap/map_type.h>
 #include <gort/hashmap/pin.h>
 #include <gort/hashmap/rules.h>
+#include <gort/hashmap/write_way.h>
 
 namespace gort::hashmap {
 
@@ -100,6 +101,9 @@ struct Table {
   }
   static char* overflow(const char* bucket) { return overflow_of(bucket, kS.bucket_size); }
   static const MapType& type() { return map_type<K, V, Hash>(); }
+
+  /// How overwriting and erasing come to their cell.
+  static inline constinit WriteWay write_way;
 
   /// The chain that a reader of this hash must look at.
   static char* chain_to_read(const Header& map, std::uint64_t hash) {
@@ -171,8 +175,9 @@ struct Table {
     WritingScope writing(*map);
     V* elem = nullptr;
     if (GORT_LIKELY(!map->growing() && map->buckets != nullptr)) {
-      const Search found = search(bucket_at(map->buckets, hash & map->mask()), key, hash);
+      Search found = search(bucket_at(map->buckets, hash & map->mask()), key, hash);
       if (found.present) {
+        if (write_way.jumps(map->B)) found.cell.number = through_jump(found.cell.number);
         elem = overwrite(found.cell, key);
       } else if constexpr (!kIndirect<K> && !kIndirect<V> && std::is_same_v<K, Q>) {
         if (GORT_LIKELY(found.cell && !must_grow(*map))) elem = fill(*map, found.cell, key, hash);
@@ -195,8 +200,9 @@ struct Table {
     const std::size_t number = hash & map->mask();
     if (GORT_UNLIKELY(map->growing())) grow_work_pinned(*map, number, key);
     char* const chain = bucket_at(map->buckets, number);
-    const Cell cell = find_in_chain(chain, key, hash);
+    Cell cell = find_in_chain(chain, key, hash);
     if (cell) {
+      if (write_way.jumps(map->B)) cell.number = through_jump(cell.number);
       clear_key(cell.key_slot());
       Slot<V>::clear(cell.elem_slot());
       mark_empty(chain, cell);
@@ -317,6 +323,7 @@ struct Table {
   template <class Q>
   GORT_NOINLINE static V* assign_slowly(Header& map, const Q& key, std::uint64_t hash,
                                         const V* value) {
+    write_way.consider(map, kS.bucket_size);
     const PinnedReferences<V> pinned_value(value);
     if constexpr (std::is_same_v<K, Q>) {
       const PinnedReferences<K> pinned_key(&key);
