@@ -128,7 +128,7 @@ class MapIterator {
     pins_[1].hold(state_.buckets);
     pins_[2].hold(state_.overflow);
     pins_[3].hold(state_.oldoverflow);
-    step();
+    advance();
   }
 
   const K& key() const { return *static_cast<const K*>(state_.key); }
@@ -182,23 +182,51 @@ class MapIterator {
     return true;
   }
 
-  void step() {
+  GORT_ALWAYS_INLINE void step() {
     using namespace hashmap;
-    IteratorState& s = state_;
-    if (GORT_UNLIKELY((s.map->load_flags() & kWriting) != 0)) {
+    if (GORT_UNLIKELY((state_.map->load_flags() & kWriting) != 0)) {
       go_fatal("concurrent map iteration and map write");
     }
+    CellMask behind = live_;
+    behind.drop_first();
+    if (behind && Tops::load(state_.bucket).word() == word_) {
+      live_ = behind;
+      set_current(behind.first());
+    } else {
+      advance();
+    }
+  }
+
+  /// The next pair, if it is not the next in live_.
+  GORT_NOINLINE void advance() {
+    using namespace hashmap;
+    IteratorState& s = state_;
+    if (live_) pending_ = live_.behind_first();
+    live_ = CellMask(0);
     for (;;) {
       if (s.bucket == nullptr && !enter_next_bucket()) {
         s.key = nullptr;
         return;
       }
       // An evacuated bucket has no live cells, the others no moved ones.
-      const Tops tops = Tops::load(s.bucket).rotated(s.offset);
-      for (CellMask live = pending_ & tops.live(); live; live.drop_first()) {
-        const std::size_t i = live.first();
-        pending_ = live.behind_first();
-        if (take({s.bucket, (i + s.offset) & (kCells - 1)})) return;
+      const Tops unrotated = Tops::load(s.bucket);
+      const Tops tops = unrotated.rotated(s.offset);
+      CellMask live = pending_ & tops.live();
+      if (GORT_LIKELY(s.check_bucket == kNoCheck)) {
+        if (live) {
+          live_ = live;
+          word_ = unrotated.word();
+          set_current(live.first());
+          return;
+        }
+      } else {
+        for (; live; live.drop_first()) {
+          pending_ = live.behind_first();
+          if (belongs_here(cell_at(live.first()))) {
+            set_current(live.first());
+            return;
+          }
+        }
       }
       if (GORT_UNLIKELY(tops.has_evacuated_cells()) && step_moved(tops)) return;
       s.bucket = Table::overflow(s.bucket);
@@ -213,25 +241,23 @@ class MapIterator {
   }
 
   GORT_NOINLINE bool step_moved(hashmap::Tops tops) {
-    hashmap::IteratorState& s = state_;
     while (pending_) {
       const std::size_t i = pending_.first();
       pending_.drop_first();
-      if (hashmap::is_moved(tops[i]) &&
-          take_moved({s.bucket, (i + s.offset) & (hashmap::kCells - 1)})) {
-        return true;
-      }
+      if (hashmap::is_moved(tops[i]) && take_moved(i)) return true;
     }
     return false;
   }
 
-  bool take(const Cell& cell) {
-    if (GORT_UNLIKELY(state_.check_bucket != hashmap::kNoCheck) && !belongs_here(cell))
-      return false;
+  /// Cell `i` of the current bucket, counted from state_.offset.
+  Cell cell_at(std::size_t i) const {
+    return {state_.bucket, (i + state_.offset) & (hashmap::kCells - 1)};
+  }
+  void set_current(const Cell& cell) {
     state_.key = cell.key();
     state_.elem = cell.elem();
-    return true;
   }
+  void set_current(std::size_t i) { set_current(cell_at(i)); }
 
   /// While walking the old chain of a growth to twice the size: does the pair go to the bucket that
   /// is being visited? What decides for a moved cell decides for NaN too, the lowest bit.
@@ -247,24 +273,28 @@ class MapIterator {
     return (Hash{}(k, s.map->hash0) & mask) == s.check_bucket;
   }
 
-  bool take_moved(const Cell& old) {
+  bool take_moved(std::size_t i) {
     if (state_.hash0 != state_.map->hash0) return false;
+    const Cell old = cell_at(i);
     if (state_.check_bucket != hashmap::kNoCheck && !belongs_here(old)) return false;
-    if constexpr (!KeyTraits<K>::kReflexive) {
-      if (!KeyTraits<K>::equal(*old.key(), *old.key())) return take(old);
+    Cell now = old;
+    if (KeyTraits<K>::kReflexive || KeyTraits<K>::equal(*old.key(), *old.key())) {
+      now = Table::find(state_.map, *old.key());
+      if (!now) return false;
     }
-    const Cell now = Table::find(state_.map, *old.key());
-    if (!now) return false;
-    state_.key = now.key();
-    state_.elem = now.elem();
+    set_current(now);
     return true;
   }
 
   hashmap::IteratorState state_;
-  /// Cells of the current bucket still to visit, counted from state_.offset; which of them are live
-  /// is asked at each step, as a pair may be inserted meanwhile. A mask, as it is the one thing
-  /// that each step waits for.
+  /// Cells of the current bucket still to visit, counted from state_.offset. Which of them are live
+  /// is asked at each step, as a pair may be inserted or deleted meanwhile.
   hashmap::CellMask pending_ = hashmap::CellMask::all();
+  /// The answer, which holds as long as the bucket's tophash bytes are word_: the current cell, and
+  /// those behind it that are live. Stands for pending_ unless it is empty. Masks, as this is the
+  /// one thing that each step waits for.
+  hashmap::CellMask live_{0};
+  std::uint64_t word_ = 0;
   std::array<hashmap::Pin, 5> pins_;  // map, buckets, both lists, current bucket
   hashmap::IteratorMark mark_;        // gone before the map's pin
 };
