@@ -26,6 +26,10 @@
 // iterating while another writes, is misuse that ends the process if it is noticed.
 //
 // Thread safety: any number of readers, or one writer.
+//
+// Writes are inlined wherever they are called, which costs half a kilobyte of code a place: a
+// call's instructions are a third of a write to a small map, and in a large one they stand between
+// two misses that could overlap.
 
 #include <concepts>
 #include <cstddef>
@@ -34,6 +38,7 @@
 #include <type_traits>
 #include <utility>
 
+#include <gort/base/config.h>
 #include <gort/gc/barrier.h>
 #include <gort/gc/root.h>
 #include <gort/hashmap/growth.h>
@@ -63,7 +68,7 @@ class MapElement {
   MapElement(hashmap::Header* map, KeyArgument key) : map_(map), key_(key) {}
   MapElement(const MapElement&) = default;
 
-  const MapElement& operator=(const V& value) const {
+  GORT_ALWAYS_INLINE const MapElement& operator=(const V& value) const {
     *Table::assign(map_, key_, &value) = value;
     return *this;
   }
@@ -96,7 +101,7 @@ class MapElement {
 
  private:
   template <class F>
-  const MapElement& update(F&& f) const {
+  GORT_ALWAYS_INLINE const MapElement& update(F&& f) const {
     V& elem = *Table::assign(map_, key_, nullptr);
     elem = static_cast<V>(f(elem));
     return *this;
@@ -170,9 +175,9 @@ class Map {
   }
 
   /// True if the key was there.
-  bool erase(const K& key) const { return Table::erase(header(), key); }
+  GORT_ALWAYS_INLINE bool erase(const K& key) const { return Table::erase(header(), key); }
   template <hashmap::Lookup<K> Q>
-  bool erase(const Q& key) const {
+  GORT_ALWAYS_INLINE bool erase(const Q& key) const {
     return Table::erase(header(), std::string_view(key));
   }
 
@@ -195,7 +200,7 @@ class Map {
   }
   static V copy_of(const V* value) { return value == nullptr ? V{} : *value; }
   template <class Q>
-  bool insert(const Q& key, const V& value) const {
+  GORT_ALWAYS_INLINE bool insert(const Q& key, const V& value) const {
     const std::size_t before = size();
     *Table::assign(header(), key, &value) = value;
     return size() != before;
