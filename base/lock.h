@@ -30,7 +30,6 @@ enum class LockRank : std::uint8_t {
   ranges,      ///< registered ranges and stacks
   cleanups,    ///< queue of cleanups
   layouts,     ///< table of type layouts
-  map_types,   ///< table of map types
   span_class,  ///< registration of span classes
   mark_pool,   ///< grey objects shared by markers
   central,     ///< one central list (one lock a span class)

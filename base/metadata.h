@@ -50,8 +50,13 @@ bool refusal_pending_for_test() noexcept;
 
 template <class T, class... Args>
 T* create(Args&&... args) {
-  return ::new (allocate(sizeof(T), alignof(T) > 16 ? alignof(T) : 16))
-      T(std::forward<Args>(args)...);
+  void* const block = allocate(sizeof(T), alignof(T) > 16 ? alignof(T) : 16);
+  try {
+    return ::new (block) T(std::forward<Args>(args)...);
+  } catch (...) {
+    release(block);
+    throw;
+  }
 }
 template <class T>
 void destroy(T* object) noexcept {

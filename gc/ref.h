@@ -30,10 +30,10 @@ class Ref {
   constexpr Ref() : target_(nullptr) {}
   constexpr Ref(std::nullptr_t) : target_(nullptr) {}  // NOLINT(google-explicit-constructor)
   // One store, and an atomic one: a marker may be reading the word.
-  Ref(T* target) {  // NOLINT(google-explicit-constructor)
+  Ref(T* target) noexcept {  // NOLINT(google-explicit-constructor)
     gc::init_reference(slot(), raw(target));
   }
-  Ref(const Ref& other) : Ref(other.get()) {}
+  Ref(const Ref& other) noexcept : Ref(other.get()) {}
   template <class U>
   requires std::is_convertible_v<U*, T*> Ref(const Ref<U>& other)
       : Ref(static_cast<T*>(other.get())) {}  // NOLINT(google-explicit-constructor)

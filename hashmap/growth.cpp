@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <new>
 
+#include <gort/base/atomic.h>
 #include <gort/base/fatal.h>
 #include <gort/base/units.h>
 #include <gort/base/zero.h>
@@ -10,6 +11,7 @@
 #include <gort/gc/ref.h>
 #include <gort/hashmap/pin.h>
 #include <gort/hashmap/rules.h>
+#include <gort/hashmap/writing.h>
 
 namespace gort::hashmap {
 namespace {
@@ -25,15 +27,24 @@ constexpr std::size_t kWipeStep = 8;
 constexpr std::uint64_t kFirstWord = 1;  // bit map: word 0 is a reference
 constexpr std::uint64_t kAllExtraWords = 0b111;
 
-gc::LayoutId extra_layout() {
-  static const gc::LayoutId id =
-      gc::intern_layout(sizeof(Extra), &kAllExtraWords, "gort::hashmap::Extra");
+gc::LayoutId known_or_interned(Atomic<gc::LayoutId>& known, std::size_t size, std::uint64_t words,
+                               const char* name) {
+  gc::LayoutId id = known.load_acquire();
+  if (GORT_UNLIKELY(id == gc::kNoReferences)) {
+    id = gc::intern_layout(size, &words, name);  // twice gives the same id
+    known.store_release(id);
+  }
   return id;
 }
+
+// Interned at the first call; no static object, for the reason of map_type().
+gc::LayoutId extra_layout() {
+  static constinit Atomic<gc::LayoutId> known{gc::kNoReferences};
+  return known_or_interned(known, sizeof(Extra), kAllExtraWords, "gort::hashmap::Extra");
+}
 gc::LayoutId list_layout() {
-  static const gc::LayoutId id =
-      gc::intern_layout(sizeof(OverflowList), &kFirstWord, "gort::hashmap::OverflowList");
-  return id;
+  static constinit Atomic<gc::LayoutId> known{gc::kNoReferences};
+  return known_or_interned(known, sizeof(OverflowList), kFirstWord, "gort::hashmap::OverflowList");
 }
 gc::LayoutId entries_layout() { return gc::layout_id<Ref<void>>(); }
 
@@ -129,12 +140,13 @@ void zero_array(const MapType& type, void* array, std::size_t bytes) {
 
 }  // namespace
 
-Header* new_map(const MapType& type, std::size_t hint) {
+std::size_t usable_hint(const MapType& type, std::size_t hint) {
   constexpr std::size_t kAddressSpace = std::size_t{1} << 48;
-  if (hint > kAddressSpace / type.shape.bucket_size) hint = 0;
-  std::uint8_t log2_buckets = 0;
-  while (hint > load_limit(log2_buckets)) ++log2_buckets;
+  return hint > kAddressSpace / type.shape.bucket_size ? 0 : hint;
+}
 
+Header* new_map(const MapType& type, std::size_t hint) {
+  const std::uint8_t log2_buckets = smallest_log2(usable_hint(type, hint));
   auto* map = static_cast<Header*>(gc::allocate(sizeof(Header), type.header_layout));
   map->B = log2_buckets;
   map->hash0 = random_seed_32();
@@ -297,22 +309,26 @@ char* clear_array(const Header& map, const MapType& type) {
 
 }  // namespace
 
+void reset_header(Header& map) {
+  map.remove_flags(kSameSize);
+  gc::write_reference(&map.oldbuckets, nullptr);  // a growth under way has ended
+  map.nevacuate = 0;
+  map.noverflow = 0;
+  map.count = 0;
+  map.hash0 = random_seed_32();
+}
+
 void clear_map(Header& map, const MapType& type) {
   if (map.count == 0) return;
-  if ((map.load_flags() & kWriting) != 0) go_fatal("concurrent map writes");
-  map.add_flags(kWriting);
+  check_writable(map);
+  WritingScope writing(map);
 
   // Only an iterator can tell the difference, and without these flags none walks the two arrays.
   if (clear_marks_cells() && (map.iterated() || map.old_iterated())) {
     mark_chains_empty(type, map.buckets, map.bucket_count());
     if (map.growing()) mark_chains_empty(type, map.oldbuckets, map.old_bucket_count());
   }
-  map.remove_flags(kSameSize);
-  gc::write_reference(&map.oldbuckets, nullptr);
-  map.nevacuate = 0;
-  map.noverflow = 0;
-  map.count = 0;
-  map.hash0 = random_seed_32();
+  reset_header(map);
 
   char* const spares = clear_array(map, type);
   if (Extra* const extra = map.extra(); extra != nullptr) {
@@ -324,9 +340,7 @@ void clear_map(Header& map, const MapType& type) {
     gc::write_reference(&extra->oldoverflow, nullptr);
     gc::write_reference(&extra->next_overflow, spares);
   }
-
-  if ((map.load_flags() & kWriting) == 0) go_fatal("concurrent map writes");
-  map.remove_flags(kWriting);
+  writing.finish();
 }
 
 EvacuationUndo::EvacuationUndo(Header& map, const MapType& type, std::size_t old_bucket)

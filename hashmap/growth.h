@@ -18,6 +18,9 @@
 
 namespace gort::hashmap {
 
+/// `hint`, or 0 if no address space holds buckets for so many pairs (Go: makemap).
+std::size_t usable_hint(const MapType& type, std::size_t hint);
+
 /// A new, empty map with room for `hint` pairs. Up to 8: the bucket comes with the first insert.
 Header* new_map(const MapType& type, std::size_t hint);
 
@@ -43,6 +46,9 @@ void advance_evacuation_mark(Header& map, const MapType& type);
 /// Zeroes an evacuated chain, for maps with wipe_eagerly(): its overflow buckets come off the
 /// chain, and, by and by, off the list. No iterator may be looking at it.
 void wipe_moved_chain(Header& map, const MapType& type, std::size_t number);
+
+/// What every way of clearing leaves of the header: no pair, no growth, another seed.
+void reset_header(Header& map);
 
 /// Removes every pair and keeps the array. Not for a nil map.
 void clear_map(Header& map, const MapType& type);

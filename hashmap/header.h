@@ -146,6 +146,13 @@ constexpr std::size_t load_limit(std::uint8_t log2_buckets) {
   return log2_buckets == 0 ? kCells : 13 * ((std::size_t{1} << log2_buckets) / 2);
 }
 
+/// The smallest B for `pairs` pairs.
+constexpr std::uint8_t smallest_log2(std::size_t pairs) {
+  std::uint8_t log2_buckets = 0;
+  while (pairs > load_limit(log2_buckets)) ++log2_buckets;
+  return log2_buckets;
+}
+
 /// About as many overflow buckets as buckets (2^15 at most are counted).
 constexpr bool too_many_overflow_buckets(std::uint16_t noverflow, std::uint8_t log2_buckets) {
   return noverflow >= std::uint16_t{1} << (log2_buckets > 15 ? 15 : log2_buckets);

@@ -67,8 +67,11 @@ class HookedMap {
   /// True if the key is new.
   bool insert_or_assign(const K& key, const V& value) {
     refuse_reentry();
-    const bool added = map_.get().insert_or_assign(key, value);
-    if (added) call(hooks_.on_insert, key, value);
+    if (!hooks_.on_insert) return map_.get().insert_or_assign(key, value);
+    const hashmap::Kept<K> kept_key(key);
+    const hashmap::Kept<V> kept_value(value);
+    const bool added = map_.get().insert_or_assign(*kept_key, *kept_value);
+    if (added) call(hooks_.on_insert, *kept_key, *kept_value);
     return added;
   }
 
@@ -85,8 +88,9 @@ class HookedMap {
     const Root<M> gone = hooks_.on_delete ? copy_of(map) : M();
     map.clear();
     if (gone.get() == nullptr) return;
-    for_each_cell(gone.get(),
-                  [this](const auto& cell) { call(hooks_.on_delete, *cell.key(), *cell.elem()); });
+    hashmap::for_each_cell(gone.get(), [this](const auto& cell) {
+      call(hooks_.on_delete, *cell.key(), *cell.elem());
+    });
   }
 
  private:
@@ -96,22 +100,11 @@ class HookedMap {
     const M map = map_.get();
     const auto cell = Table::find(map.header(), key);
     if (!cell) return false;
-    const K old_key = *cell.key();
-    const V old_value = *cell.elem();
-    const hashmap::PinnedReferences<K> pin_key(&old_key);
-    const hashmap::PinnedReferences<V> pin_value(&old_value);
-    map.erase(old_key);
-    call(hooks_.on_delete, old_key, old_value);
+    const hashmap::Kept<K> old_key(*cell.key());
+    const hashmap::Kept<V> old_value(*cell.elem());
+    map.erase(*old_key);
+    call(hooks_.on_delete, *old_key, *old_value);
     return true;
-  }
-
-  template <class F>
-  static void for_each_cell(const M& map, F&& f) {
-    hashmap::visit_buckets(*map.header(), Table::type(), [&f](const hashmap::BucketView& bucket) {
-      for (auto live = bucket.tops().live(); live; live.drop_first()) {
-        f(typename Table::Cell{const_cast<char*>(bucket.address), live.first()});
-      }
-    });
   }
 
   // The same pairs; keys and values that are stored indirectly are the same objects. Nil if there
@@ -121,7 +114,7 @@ class HookedMap {
     const Root<M> copy = make_map<K, V, Hash>(from.size());
     hashmap::Header& to = *copy.get().header();
     if (to.buckets == nullptr) hashmap::add_first_bucket(to, Table::type());
-    for_each_cell(from, [&to](const auto& cell) { Table::append(to, cell); });
+    hashmap::for_each_cell(from, [&to](const auto& cell) { Table::append(to, cell); });
     return copy.get();
   }
 

@@ -47,6 +47,7 @@
 #include <gort/hashmap/pin.h>
 #include <gort/hashmap/rules.h>
 #include <gort/hashmap/table.h>
+#include <gort/hashmap/writing.h>
 
 namespace gort::hashmap {
 
@@ -80,6 +81,8 @@ class IteratorMark {
   IteratorMark(const IteratorMark& other) {
     if (other.counted_by_ != nullptr) set(*other.counted_by_);
   }
+  IteratorMark(IteratorMark&& other) noexcept
+      : counted_by_(std::exchange(other.counted_by_, nullptr)) {}
   IteratorMark& operator=(IteratorMark other) noexcept {
     std::swap(counted_by_, other.counted_by_);
     return *this;
@@ -128,8 +131,21 @@ class MapIterator {
     pins_[1].hold(state_.buckets);
     pins_[2].hold(state_.overflow);
     pins_[3].hold(state_.oldoverflow);
+    hashmap::check_iterable(*map);
     advance();
   }
+  MapIterator(const MapIterator&) = default;
+  MapIterator(MapIterator&&) noexcept = default;
+  MapIterator& operator=(MapIterator other) noexcept {
+    std::swap(state_, other.state_);
+    std::swap(pending_, other.pending_);
+    std::swap(live_, other.live_);
+    std::swap(word_, other.word_);
+    std::swap(pins_, other.pins_);
+    std::swap(mark_, other.mark_);
+    return *this;  // `other` gives back its mark while its map is still pinned
+  }
+  ~MapIterator() = default;
 
   const K& key() const { return *static_cast<const K*>(state_.key); }
   V& value() const { return *static_cast<V*>(state_.elem); }
@@ -184,9 +200,7 @@ class MapIterator {
 
   GORT_ALWAYS_INLINE void step() {
     using namespace hashmap;
-    if (GORT_UNLIKELY((state_.map->load_flags() & kWriting) != 0)) {
-      go_fatal("concurrent map iteration and map write");
-    }
+    check_iterable(*state_.map);
     CellMask behind = live_;
     behind.drop_first();
     if (behind && Tops::load(state_.bucket).word() == word_) {
@@ -296,7 +310,7 @@ class MapIterator {
   hashmap::CellMask live_{0};
   std::uint64_t word_ = 0;
   std::array<hashmap::Pin, 5> pins_;  // map, buckets, both lists, current bucket
-  hashmap::IteratorMark mark_;        // gone before the map's pin
+  hashmap::IteratorMark mark_;        // given back before the map's pin
 };
 
 }  // namespace gort

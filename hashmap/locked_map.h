@@ -16,7 +16,6 @@
 #include <cstddef>
 #include <cstdint>
 #include <mutex>
-#include <new>
 #include <optional>
 #include <stdexcept>
 
@@ -68,12 +67,12 @@ class LockedMap {
   }
   /// True if the key is new.
   bool store(const K& key, const V& value) {
-    const Writing writing(*this);
+    const Writing writing(*this, key, value);
     return map_.get().insert_or_assign(key, value);
   }
   /// True if the key was there.
   bool erase(const K& key) {
-    const Writing writing(*this);
+    const Writing writing(*this, key);
     return map_.get().erase(key);
   }
   template <hashmap::Lookup<K> Q>
@@ -85,10 +84,12 @@ class LockedMap {
     const Writing writing(*this);
     map_.get().clear();
   }
-  /// Calls `f(map)` while nobody else uses the map.
+  /// Calls `f(map)` while nobody else uses the map. `f` writes to that map; a write by way of this
+  /// LockedMap throws std::logic_error.
   template <class F>
   decltype(auto) with_lock(F&& f) {
     const Writing writing(*this);
+    const hashmap::HeldLock held(lock_);
     return f(map_.get());
   }
   /// True while a growth is under way.
@@ -102,7 +103,7 @@ class LockedMap {
     return inspect(map_.get());
   }
   /// Calls `f(key, value)` for the pairs, until it returns false, with writers kept out. `f` may
-  /// read the map; a write throws std::logic_error.
+  /// read this LockedMap; a write throws std::logic_error.
   template <class F>
   void range(F&& f) const {
     const hashmap::SharedGuard guard(lock_);
@@ -116,7 +117,7 @@ class LockedMap {
 
   template <class Q>
   std::optional<V> value_at(const Q& key) const {
-    const hashmap::SharedGuard guard(lock_);
+    const hashmap::SharedGuard guard(lock_, key);
     const V* const value = map_.get().find(key);
     return value == nullptr ? std::nullopt : std::optional<V>(*value);
   }
@@ -143,8 +144,9 @@ class LockedMap {
       }
       try {
         return move(map);
-      } catch (const std::bad_alloc&) {
-        this->not_due();  // the map is as it was; the next write asks again
+      } catch (...) {
+        // No memory, or the program's hash threw: the map is as it was; the next write asks again.
+        this->not_due();
         return false;
       }
     }
@@ -175,8 +177,15 @@ class LockedMap {
   // The lock, for a write: on the way out the evacuator is told of a growth under way.
   class Writing {
    public:
-    explicit Writing(LockedMap& map) : map_(map), guard_(map.not_within_read()) {}
+    template <class... T>
+    explicit Writing(LockedMap& map, const T&... operands) : map_(map) {
+      if (GORT_UNLIKELY(hashmap::HeldLock::is_held(map.lock_))) {
+        throw std::logic_error("gort::LockedMap: a write within range() or with_lock()");
+      }
+      map.lock_.lock(operands...);
+    }
     ~Writing() {
+      const std::lock_guard guard(map_.lock_, std::adopt_lock);
       Growth& growth = map_.growth_;
       if (GORT_LIKELY(!growth.wanted)) return;
       ++growth.writes;
@@ -189,15 +198,7 @@ class LockedMap {
 
    private:
     LockedMap& map_;
-    const std::lock_guard<hashmap::WaitingSharedLock> guard_;
   };
-
-  hashmap::WaitingSharedLock& not_within_read() {
-    if (GORT_UNLIKELY(hashmap::SharedGuard::held(lock_))) {
-      throw std::logic_error("gort::LockedMap: a write within range()");
-    }
-    return lock_;
-  }
 
   Root<M> map_;
   mutable hashmap::WaitingSharedLock lock_;

@@ -18,6 +18,8 @@
 // A map of String keys is also looked up, written and erased with anything that converts to
 // std::string_view; a String is then made only if the key is new.
 //
+// What a write is given may stand in the map itself: m[b] = *m.find(a), m.erase(it.key()).
+//
 // Memory never shrinks: see inspect() and docs/ for where deleted pairs' memory is and what brings
 // it back.
 //
@@ -69,7 +71,7 @@ class MapElement {
   MapElement(const MapElement&) = default;
 
   GORT_ALWAYS_INLINE const MapElement& operator=(const V& value) const {
-    *Table::assign(map_, key_, &value) = value;
+    Table::assign(map_, key_, value, [](V& elem, const V& v) { elem = v; });
     return *this;
   }
   const MapElement& operator=(const MapElement& other) const { return *this = V(other); }
@@ -84,26 +86,26 @@ class MapElement {
   const MapElement& operator--() const { return *this -= 1; }
   template <class U>
   const MapElement& operator+=(const U& x) const {
-    return update([&x](const V& v) { return v + x; });
+    return update(x, [](const V& v, const U& y) { return v + y; });
   }
   template <class U>
   const MapElement& operator-=(const U& x) const {
-    return update([&x](const V& v) { return v - x; });
+    return update(x, [](const V& v, const U& y) { return v - y; });
   }
   template <class U>
   const MapElement& operator|=(const U& x) const {
-    return update([&x](const V& v) { return v | x; });
+    return update(x, [](const V& v, const U& y) { return v | y; });
   }
   template <class U>
   const MapElement& operator&=(const U& x) const {
-    return update([&x](const V& v) { return v & x; });
+    return update(x, [](const V& v, const U& y) { return v & y; });
   }
 
  private:
-  template <class F>
-  GORT_ALWAYS_INLINE const MapElement& update(F&& f) const {
-    V& elem = *Table::assign(map_, key_, nullptr);
-    elem = static_cast<V>(f(elem));
+  template <class U, class F>
+  GORT_ALWAYS_INLINE const MapElement& update(const U& x, const F& f) const {
+    Table::assign(map_, key_, x,
+                  [&f](V& elem, const U& operand) { elem = static_cast<V>(f(elem, operand)); });
     return *this;
   }
 
@@ -124,8 +126,8 @@ class Map {
 
   constexpr Map() = default;
   constexpr Map(std::nullptr_t) {}  // NOLINT(google-explicit-constructor)
-  explicit Map(hashmap::Header* header) { gc::init_reference(&header_, header); }
-  Map(const Map& other) : Map(other.header()) {}
+  explicit Map(hashmap::Header* header) noexcept { gc::init_reference(&header_, header); }
+  Map(const Map& other) noexcept : Map(other.header()) {}
   Map& operator=(const Map& other) {
     gc::write_reference(&header_, other.header_);
     return *this;
@@ -202,12 +204,29 @@ class Map {
   template <class Q>
   GORT_ALWAYS_INLINE bool insert(const Q& key, const V& value) const {
     const std::size_t before = size();
-    *Table::assign(header(), key, &value) = value;
+    Table::assign(header(), key, value, [](V& elem, const V& v) { elem = v; });
     return size() != before;
   }
 
   void* header_ = nullptr;
 };
+
+namespace hashmap {
+
+/// Calls `f(cell)` for each pair, in the order of the buckets (a Table's Cell). Allocates nothing;
+/// `f` must not write to the map.
+template <class K, class V, class Hash, class F>
+void for_each_cell(const Map<K, V, Hash>& map, F&& f) {
+  using Table = Table<K, V, Hash>;
+  if (map.empty()) return;
+  visit_buckets(*map.header(), Table::type(), [&f](const BucketView& bucket) {
+    for (CellMask live = bucket.tops().live(); live; live.drop_first()) {
+      f(typename Table::Cell{const_cast<char*>(bucket.address), live.first()});
+    }
+  });
+}
+
+}  // namespace hashmap
 
 /// A new map with room for `hint` pairs before it grows (0: small). Throws std::bad_alloc.
 template <class K, class V, class Hash = DefaultHash<K>>

@@ -1,5 +1,7 @@
 #include <gort/hashmap/map_type.h>
 
+#include <gort/base/metadata.h>
+
 namespace gort::hashmap {
 namespace {
 
@@ -25,5 +27,14 @@ MapType::MapType(const BucketShape& bucket_shape, const std::uint64_t* bucket_re
                         ? gc::kNoReferences
                         : gc::intern_layout(shape.bucket_size, bucket_references, type_name,
                                             gc::LayoutKind::bucket, this)) {}
+
+const MapType& known_or_made(Atomic<const MapType*>& known, const BucketShape& shape,
+                             const std::uint64_t* bucket_references, const char* name,
+                             MapType::HashFunction hash, MapType::EqualFunction equal) {
+  const MapType* const made =
+      metadata::create<MapType>(shape, bucket_references, name, hash, equal);
+  const MapType* first = nullptr;
+  return known.cas_acq_rel(first, made) ? *made : *first;
+}
 
 }  // namespace gort::hashmap

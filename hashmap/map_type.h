@@ -8,6 +8,8 @@
 #include <cstddef>
 #include <cstdint>
 
+#include <gort/base/atomic.h>
+#include <gort/base/config.h>
 #include <gort/gc/layout.h>
 #include <gort/hashmap/bucket.h>
 
@@ -60,17 +62,27 @@ struct MapType {
   }
 };
 
+/// `*known`, or else one made of these and kept for ever. Throws std::bad_alloc. Two threads that
+/// come first may make one each; layouts refer to both, so both stay.
+GORT_API const MapType& known_or_made(Atomic<const MapType*>& known, const BucketShape& shape,
+                                      const std::uint64_t* bucket_references, const char* name,
+                                      MapType::HashFunction hash, MapType::EqualFunction equal);
+
+/// The MapType of Map<K, V, Hash>. No static object: the child of a fork might find its guard
+/// taken.
 template <class K, class V, class Hash>
 const MapType& map_type() {
-  static const MapType type(
-      kShape<K, V>, kBucketReferences<K, V>.bits.data(), gc::type_name<Map<K, V, Hash>>(),
+  static constinit Atomic<const MapType*> known{nullptr};
+  const MapType* const type = known.load_acquire();
+  if (GORT_LIKELY(type != nullptr)) return *type;
+  return known_or_made(
+      known, kShape<K, V>, kBucketReferences<K, V>.bits.data(), gc::type_name<Map<K, V, Hash>>(),
       [](const void* key, std::uint32_t seed) -> std::uint64_t {
         return Hash{}(*static_cast<const K*>(key), seed);
       },
       [](const void* a, const void* b) {
         return KeyTraits<K>::equal(*static_cast<const K*>(a), *static_cast<const K*>(b));
       });
-  return type;
 }
 
 }  // namespace hashmap

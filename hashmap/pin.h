@@ -11,10 +11,16 @@
 //
 // One Pin is for one thread at a time.
 
+#include <array>
+#include <cstddef>
+#include <string_view>
+#include <type_traits>
 #include <utility>
 
+#include <gort/base/bits.h>
 #include <gort/base/config.h>
 #include <gort/gc/barrier.h>
+#include <gort/gc/layout.h>
 
 namespace gort::hashmap {
 
@@ -49,6 +55,57 @@ class Pin {
 
  private:
   void** slot_ = nullptr;
+};
+
+/// Holds what an object that is not in the heap refers to; nothing if `object` is null.
+template <class T>
+class PinnedReferences {
+  static constexpr std::size_t kCount = [] {
+    const auto& words = gc::kReferenceBits<T>.bits;
+    return bits::count_range(words.data(), 0, sizeof(T) / kWordSize);
+  }();
+
+ public:
+  explicit PinnedReferences(const T* object) {
+    if (object == nullptr) return;
+    std::size_t n = 0;
+    for (std::size_t w = 0; n < kCount; ++w) {
+      if (!bits::test(gc::kReferenceBits<T>.bits.data(), w)) continue;
+      pins_[n++].hold(reinterpret_cast<void* const*>(object)[w]);
+    }
+  }
+
+ private:
+  std::array<Pin, kCount> pins_;
+};
+
+/// A view refers to nothing that the heap knows of: whose bytes they are sees to them.
+template <>
+class PinnedReferences<std::string_view> {
+ public:
+  explicit PinnedReferences(const std::string_view* /*object*/) {}
+};
+
+/// What a write was given, for as long as the map may move chains: a copy, since the original may
+/// stand in the map itself (m[b] = *m.find(a)), where moving its chain clears it; with pins on what
+/// that refers to if `kPinned`. What has a destructor stands in no map, and is not copied.
+template <class T, bool kPinned = true>
+class Kept {
+ public:
+  explicit Kept(const T& original) : object_(original), pins_(kPinned ? &object_ : nullptr) {}
+  Kept(const Kept&) = delete;
+  Kept& operator=(const Kept&) = delete;
+  const T& operator*() const { return object_; }
+
+ private:
+  struct NoPins {
+    explicit NoPins(const T* /*object*/) {}
+  };
+  static constexpr bool kMayStandInMap =
+      std::is_trivially_destructible_v<T> && std::is_copy_constructible_v<T>;
+
+  const std::conditional_t<kMayStandInMap, T, const T&> object_;
+  const std::conditional_t<kPinned, PinnedReferences<T>, NoPins> pins_;
 };
 
 }  // namespace gort::hashmap

@@ -2,24 +2,14 @@
 
 #include <cstring>
 
-#include <gort/base/fatal.h>
 #include <gort/gc/barrier.h>
 #include <gort/hashmap/inspect.h>
-#include <gort/hashmap/rules.h>
+#include <gort/hashmap/writing.h>
 
 namespace gort::hashmap {
 namespace {
 
 bool iterated(const Header& map) { return map.iterated() || map.old_iterated(); }
-
-void begin_writing(Header& map) {
-  if ((map.load_flags() & kWriting) != 0) go_fatal("concurrent map writes");
-  map.add_flags(kWriting);
-}
-void end_writing(Header& map) {
-  if ((map.load_flags() & kWriting) == 0) go_fatal("concurrent map writes");
-  map.remove_flags(kWriting);
-}
 
 // Iterators that still walk the old table look each key up in the new one, if it is there.
 void mark_moved(const Header& map, const MapType& type, const std::uint64_t* kept) {
@@ -39,16 +29,6 @@ void mark_empty(const Header& map, const MapType& type) {
                 [](const BucketView& bucket) { Tops(0).store(const_cast<char*>(bucket.address)); });
 }
 
-// What every way of clearing leaves of the header. The writing flag stays.
-void reset_header(Header& map) {
-  map.remove_flags(kSameSize);
-  gc::write_reference(&map.oldbuckets, nullptr);
-  map.nevacuate = 0;
-  map.noverflow = 0;
-  map.count = 0;
-  map.hash0 = static_cast<std::uint32_t>(random_bits());
-}
-
 }  // namespace
 
 void adopt_table(Header& map, const MapType& type, Header& fresh, const std::uint64_t* kept) {
@@ -65,7 +45,8 @@ void adopt_table(Header& map, const MapType& type, Header& fresh, const std::uin
 }
 
 void set_eager_wipe(Header& map, bool on) {
-  begin_writing(map);
+  check_writable(map);
+  WritingScope writing(map);
   if (on) {
     map.add_flags(kEagerWipe);
   } else {
@@ -73,22 +54,24 @@ void set_eager_wipe(Header& map, bool on) {
     if ((map.load_flags() & kIterators) != 0) map.add_flags(kIterator | kOldIterator);
     map.remove_flags(kEagerWipe);
   }
-  end_writing(map);
+  writing.finish();
 }
 
 void clear_and_release(Header& map, const MapType& type) {
-  begin_writing(map);
+  check_writable(map);
+  WritingScope writing(map);
   if (iterated(map)) mark_empty(map, type);
   reset_header(map);
   map.B = 0;
   gc::write_reference(&map.buckets, nullptr);
   gc::write_reference(&map.extra_word, nullptr);
-  end_writing(map);
+  writing.finish();
 }
 
 void clear_sparse(Header& map, const MapType& type) {
   if (map.count == 0) return;
-  begin_writing(map);
+  check_writable(map);
+  WritingScope writing(map);
   if (iterated(map) && map.growing()) {
     ArrayView(map, type, true).for_each_bucket([](const BucketView& bucket) {
       Tops(0).store(const_cast<char*>(bucket.address));
@@ -113,7 +96,7 @@ void clear_sparse(Header& map, const MapType& type) {
   }
   reset_header(map);
   map.noverflow = noverflow;
-  end_writing(map);
+  writing.finish();
 }
 
 }  // namespace gort::hashmap

@@ -26,6 +26,7 @@
 //
 // All of these are writes: one thread at a time, and misuse is detected as for any write.
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <limits>
@@ -39,13 +40,6 @@
 namespace gort {
 
 namespace hashmap {
-
-/// The smallest B for `pairs` pairs.
-constexpr std::uint8_t smallest_log2(std::size_t pairs) {
-  std::uint8_t log2_buckets = 0;
-  while (pairs > load_limit(log2_buckets)) ++log2_buckets;
-  return log2_buckets;
-}
 
 /// The table of `fresh` becomes that of `map`; `fresh` is not to be used any more. Iterators that
 /// walk the old table are sent to the new one. `map` must not be growing. `kept`: a bit for each
@@ -75,7 +69,7 @@ std::size_t evacuate(const Map<K, V, Hash>& map,
   using Table = hashmap::Table<K, V, Hash>;
   if (map == nullptr) return 0;
   hashmap::Header& header = *map.header();
-  Table::check_writable(header);
+  hashmap::check_writable(header);
   if (!header.growing()) return 0;
   hashmap::WritingScope writing(header);
   while (budget-- > 0 && header.growing()) Table::evacuate(header, header.nevacuate);
@@ -83,7 +77,8 @@ std::size_t evacuate(const Map<K, V, Hash>& map,
   return header.growing() ? header.old_bucket_count() - header.nevacuate : 0;
 }
 
-/// Rebuilds the table: room for `hint` pairs or those that stay, whichever is more. Pairs for which
+/// Rebuilds the table: room for `hint` pairs or those that stay, whichever is more (a hint that no
+/// address space holds counts as none, as in make_map()). Pairs for which
 /// `keep(key, value)` is false are left out; it is asked once for each pair, and must not use the
 /// map. Not for a nil map.
 template <class K, class V, class Hash, class Keep = hashmap::KeepAll>
@@ -93,16 +88,8 @@ void rebuild(const Map<K, V, Hash>& map, std::size_t hint, Keep keep = {}) {
   if (map == nullptr) throw_nil_map_write();
   evacuate(map);
   Header& header = *map.header();
-  Table::check_writable(header);
+  check_writable(header);
   WritingScope writing(header);
-  const auto for_each_pair = [&header](auto&& f) {
-    std::size_t n = 0;
-    visit_buckets(header, Table::type(), [&](const BucketView& view) {
-      for (CellMask live = view.tops().live(); live; live.drop_first()) {
-        f(typename Table::Cell{const_cast<char*>(view.address), live.first()}, n++);
-      }
-    });
-  };
   auto pairs = static_cast<std::size_t>(header.count);
   std::uint64_t* kept = nullptr;
   Pin pin_kept;
@@ -112,18 +99,21 @@ void rebuild(const Map<K, V, Hash>& map, std::size_t hint, Keep keep = {}) {
     kept = static_cast<std::uint64_t*>(gc::allocate(words * kWordSize, gc::kNoReferences));
     pin_kept.hold(kept);
     pairs = 0;
-    for_each_pair([&](const typename Table::Cell& cell, std::size_t n) {
-      if (!keep(static_cast<const K&>(*cell.key()), static_cast<const V&>(*cell.elem()))) return;
-      bits::set_range(kept, n, 1);
-      ++pairs;
+    std::size_t n = 0;
+    for_each_cell(map, [&](const typename Table::Cell& cell) {
+      if (keep(static_cast<const K&>(*cell.key()), static_cast<const V&>(*cell.elem()))) {
+        bits::set_range(kept, n, 1);
+        ++pairs;
+      }
+      ++n;
     });
   }
-  Header* const fresh = new_map(Table::type(), pairs > hint ? pairs : hint);
+  Header* const fresh = new_map(Table::type(), std::max(pairs, usable_hint(Table::type(), hint)));
   const Pin pin(fresh);
   fresh->hash0 = header.hash0;
   if (fresh->buckets == nullptr && pairs > 0) add_first_bucket(*fresh, Table::type());
-  for_each_pair([fresh, kept](const typename Table::Cell& cell, std::size_t n) {
-    if (kept == nullptr || bits::test(kept, n)) Table::append(*fresh, cell);
+  for_each_cell(map, [fresh, kept, n = std::size_t{0}](const typename Table::Cell& cell) mutable {
+    if (kept == nullptr || bits::test(kept, n++)) Table::append(*fresh, cell);
   });
   adopt_table(header, Table::type(), *fresh, kept);
   writing.finish();

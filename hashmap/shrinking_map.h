@@ -21,7 +21,8 @@
 // under way. A ShrinkingMap is not a pointer like Map: it lies outside the heap, holds its maps by
 // roots, and cannot be copied.
 //
-// Errors: std::bad_alloc as for Map; a shrink that cannot have its smaller map does not begin.
+// Errors: std::bad_alloc as for Map; a shrink that cannot have its smaller map does not begin, and
+// one that cannot go on waits for the next write (begin() throws).
 // Thread safety: any number of readers, or one writer; begin() is a write.
 
 #include <cstddef>
@@ -44,7 +45,7 @@ class ShrinkingMap {
 
  public:
   explicit ShrinkingMap(std::size_t hint = 0)
-      : map_(make_map<K, V, Hash>(hint)), least_log2_(hashmap::smallest_log2(hint)) {}
+      : map_(make_map<K, V, Hash>(hint)), least_log2_(map_.get().header()->B) {}
   ShrinkingMap(const ShrinkingMap&) = delete;
   ShrinkingMap& operator=(const ShrinkingMap&) = delete;
 
@@ -74,10 +75,12 @@ class ShrinkingMap {
       count_write();
       return added;
     }
-    // In this order a std::bad_alloc loses nothing.
+    // In this order a std::bad_alloc loses nothing. The key may stand in the map that is written to
+    // first.
+    const hashmap::Kept<K> kept_key(key);
     const bool added = map.insert_or_assign(key, value);
-    const bool moved = draining_.get().erase(key);
-    move_chains(kChainsPerWrite);
+    const bool moved = draining_.get().erase(*kept_key);
+    move_on();
     return added && !moved;
   }
 
@@ -141,7 +144,7 @@ class ShrinkingMap {
   bool take_out(const Q& key) {
     const bool was = map_.get().erase(key) || (shrinking() && draining_.get().erase(key));
     if (shrinking()) {
-      move_chains(kChainsPerWrite);
+      move_on();
     } else {
       count_write();
     }
@@ -172,6 +175,14 @@ class ShrinkingMap {
     }
   }
 
+  // What the caller asked for is done: without memory for more the next write moves on.
+  void move_on() {
+    try {
+      move_chains(kChainsPerWrite);
+    } catch (const std::bad_alloc&) {
+    }
+  }
+
   void move_chains(std::size_t budget) {
     const M from = draining_.get();
     if (from == nullptr) return;
@@ -181,10 +192,9 @@ class ShrinkingMap {
       for (; bucket != nullptr; bucket = Table::overflow(bucket)) {
         for (auto live = hashmap::Tops::load(bucket).live(); live; live.drop_first()) {
           const typename Table::Cell cell{bucket, live.first()};
-          const K key = *cell.key();
-          const hashmap::PinnedReferences<K> pin(&key);
-          map_.get().insert_or_assign(key, *cell.elem());
-          from.erase(key);
+          const hashmap::Kept<K> key(*cell.key());
+          map_.get().insert_or_assign(*key, *cell.elem());
+          from.erase(*key);
         }
       }
       ++next_chain_;

@@ -20,12 +20,14 @@
 
 #include <cstddef>
 #include <mutex>
+#include <new>
 #include <optional>
 #include <string_view>
 #include <utility>
 
 #include <gort/hashmap/atomic_reference.h>
 #include <gort/hashmap/map.h>
+#include <gort/hashmap/policies.h>
 #include <gort/hashmap/waiting_lock.h>
 
 namespace gort {
@@ -132,6 +134,7 @@ class SyncMap {
   }
   /// Deletes the pair if the value there equals `expected`.
   bool compare_and_delete(const K& key, const V& expected) {
+    const Operand operand(key, &expected);
     Entry* const entry = find(key);
     if (entry == nullptr) return false;
     Box* old = entry->value.load();
@@ -209,7 +212,8 @@ class SyncMap {
     const ReadOnly* const seen = read();
     Entry* entry = find_in(seen->map, key);
     if (entry != nullptr || !seen->amended) return entry;
-    const std::lock_guard guard(lock_);
+    lock_.lock(key);
+    const std::lock_guard guard(lock_, std::adopt_lock);
     // dirty may have become read.map before the lock was ours.
     const ReadOnly* const now = read();
     entry = find_in(now->map, key);
@@ -225,7 +229,8 @@ class SyncMap {
     hashmap::Pin pin;
     Entry* entry = find_in(read()->map, key);
     if (entry == nullptr && read()->amended) {
-      const std::lock_guard guard(lock_);
+      lock_.lock(key);
+      const std::lock_guard guard(lock_, std::adopt_lock);
       entry = find_in(read()->map, key);
       if (entry == nullptr && read()->amended) {
         entry = find_in(state_->dirty, key);
@@ -281,17 +286,26 @@ class SyncMap {
     if (state_->dirty != nullptr) return;
     const M from = read()->map;
     const Root<M> copy = make_map<K, Ref<Entry>, Hash>(from.size());
-    for (const auto& [key, entry] : from) {
-      Box* value = entry->value.load();
-      while (value == nullptr && !entry->value.cas(value, expunged())) {
+    for (const auto& [key, entry] : from) copy->insert_or_assign(key, entry);
+    evacuate(copy.get());
+    // From here on nothing allocates: an expunged entry asks for a dirty that it is not in.
+    hashmap::for_each_cell(from, [&copy](const auto& cell) {
+      Entry& entry = **cell.elem();
+      Box* value = entry.value.load();
+      while (value == nullptr && !entry.value.cas(value, expunged())) {
       }
-      if (value != nullptr && value != expunged()) copy->insert_or_assign(key, entry);
-    }
+      if (value == nullptr) copy->erase(*cell.key());
+    });
     state_->dirty = copy.get();
   }
 
+  // Without memory the next miss promotes.
   void count_miss() const {
-    if (++misses_ >= state_->dirty.size()) promote();
+    if (++misses_ < state_->dirty.size()) return;
+    try {
+      promote();
+    } catch (const std::bad_alloc&) {
+    }
   }
   void promote() const {
     ReadOnly* const promoted = make<ReadOnly>();

@@ -13,16 +13,13 @@
 //
 // assign() has a fast path for what is most frequent by far (no growth, the key is there or a cell
 // is free) and a slow one for the rest, which alone allocates.
-//
-// Misuse. Writers set a flag in the header and look whether it is set: two writers at once, or a
-// reader beside a writer, are thus found now and then, as in Go. It is no lock.
 
-#include <array>
 #include <concepts>
 #include <cstddef>
 #include <cstdint>
 #include <string_view>
 #include <type_traits>
+#include <utility>
 
 #include <gort/base/config.h>
 #include <gort/base/fatal.h>
@@ -33,52 +30,12 @@
 #include <gort/hashmap/pin.h>
 #include <gort/hashmap/rules.h>
 #include <gort/hashmap/write_way.h>
+#include <gort/hashmap/writing.h>
 
 namespace gort::hashmap {
 
 /// Go: panic "assignment to entry in nil map".
 [[noreturn]] GORT_API GORT_COLD void throw_nil_map_write();
-
-/// The writing flag, for a scope. finish() on the way out; an exception only takes the flag back.
-class WritingScope {
- public:
-  explicit WritingScope(Header& map) : map_(&map) { map.add_flags(kWriting); }
-  ~WritingScope() {
-    if (map_ != nullptr) map_->remove_flags(kWriting);
-  }
-  WritingScope(const WritingScope&) = delete;
-  WritingScope& operator=(const WritingScope&) = delete;
-  void finish() {
-    if (GORT_UNLIKELY((map_->load_flags() & kWriting) == 0)) go_fatal("concurrent map writes");
-    map_->remove_flags(kWriting);
-    map_ = nullptr;
-  }
-
- private:
-  Header* map_;
-};
-
-/// Holds what an object that is not in the heap refers to; nothing if `object` is null.
-template <class T>
-class PinnedReferences {
-  static constexpr std::size_t kCount = [] {
-    const auto& words = gc::kReferenceBits<T>.bits;
-    return bits::count_range(words.data(), 0, sizeof(T) / kWordSize);
-  }();
-
- public:
-  explicit PinnedReferences(const T* object) {
-    if (object == nullptr) return;
-    std::size_t n = 0;
-    for (std::size_t w = 0; n < kCount; ++w) {
-      if (!bits::test(gc::kReferenceBits<T>.bits.data(), w)) continue;
-      pins_[n++].hold(reinterpret_cast<void* const*>(object)[w]);
-    }
-  }
-
- private:
-  std::array<Pin, kCount> pins_;
-};
 
 template <class K, class V, class Hash>
 struct Table {
@@ -102,6 +59,11 @@ struct Table {
   static char* overflow(const char* bucket) { return overflow_of(bucket, kS.bucket_size); }
   static const MapType& type() { return map_type<K, V, Hash>(); }
 
+  /// No hash and no copy throws while a chain is moved; an overflow bucket may still be refused.
+  static constexpr bool kMovesSafely = noexcept(Hash{}(std::declval<const K&>(), 0U)) &&
+                                       (kIndirect<K> || std::is_nothrow_copy_constructible_v<K>)&&(
+                                           kIndirect<V> || std::is_nothrow_copy_constructible_v<V>);
+
   /// How overwriting and erasing come to their cell. The other way has functions of its own: with
   /// the jump in between, writes to small maps took a fifth more, though they never went through
   /// it.
@@ -124,15 +86,6 @@ struct Table {
     for (std::size_t at = from; at < kS.bucket_size && at <= kMost; at += kCacheLine) {
       __builtin_prefetch(bucket + at, kToWrite);
     }
-  }
-
-  static void check_readable(const Header& map) {
-    if (GORT_UNLIKELY((map.load_flags() & kWriting) != 0)) {
-      go_fatal("concurrent map read and map write");
-    }
-  }
-  static void check_writable(const Header& map) {
-    if (GORT_UNLIKELY((map.load_flags() & kWriting) != 0)) go_fatal("concurrent map writes");
   }
 
   // --- lookup
@@ -166,14 +119,14 @@ struct Table {
   // --- insert
   // --------------------------------------------------------------------------------------
 
-  /// The value of the key's pair; a zero one if the pair is new. `value` is what the caller will
-  /// store there: it is kept alive meanwhile. `key` is a K, or something equal to one from which a
-  /// K can be made.
-  template <class Q>
-  GORT_ALWAYS_INLINE static V* assign(Header* map, const Q& key, const V* value) {
+  /// Calls `store(value, operand)` with the value of the key's pair; a zero one if the pair is new.
+  /// `key` is a K, or a string_view from which one can be made. Both may stand in the map.
+  template <class Q, class T, class Store>
+  GORT_ALWAYS_INLINE static void assign(Header* map, const Q& key, const T& operand,
+                                        const Store& store) {
     if (GORT_UNLIKELY(map == nullptr)) throw_nil_map_write();
-    if (GORT_UNLIKELY(write_way.jumps(map->B))) return assign_jumping(*map, key, value);
-    return assign_in<false>(*map, key, value);
+    if (GORT_UNLIKELY(write_way.jumps(map->B))) return assign_jumping(*map, key, operand, store);
+    assign_in<false>(*map, key, operand, store);
   }
 
   // --- delete
@@ -200,16 +153,6 @@ struct Table {
     if (map.growing()) evacuate(map, map.nevacuate);
   }
 
-  template <class Q>
-  GORT_NOINLINE static void grow_work_pinned(Header& map, std::size_t bucket, const Q& key) {
-    if constexpr (std::is_same_v<K, Q>) {
-      const PinnedReferences<K> pinned_key(&key);
-      grow_work(map, bucket);
-    } else {
-      grow_work(map, bucket);
-    }
-  }
-
   /// Adds a pair that stands in another map, with the key and value objects that it has if they are
   /// stored indirectly. The key must not be in this map, which must not grow.
   static void append(Header& map, const Cell& from) {
@@ -231,7 +174,7 @@ struct Table {
   GORT_NOINLINE static void evacuate(Header& map, std::size_t number) {
     char* const old = bucket_at(map.oldbuckets, number);
     if (!Tops::load(old).evacuated()) {
-      if (GORT_LIKELY(overflow(old) == nullptr)) {
+      if (kMovesSafely && GORT_LIKELY(overflow(old) == nullptr)) {
         move_chain(map, number, old);
       } else {
         EvacuationUndo undo(map, type(), number);
@@ -275,8 +218,9 @@ struct Table {
     }
   }
 
-  template <bool kJump, class Q>
-  GORT_ALWAYS_INLINE static V* assign_in(Header& map, const Q& key, const V* value) {
+  template <bool kJump, class Q, class T, class Store>
+  GORT_ALWAYS_INLINE static void assign_in(Header& map, const Q& key, const T& operand,
+                                           const Store& store) {
     check_writable(map);
     const std::uint64_t hash = Hash{}(key, map.hash0);
     WritingScope writing(map);
@@ -290,13 +234,17 @@ struct Table {
         if (GORT_LIKELY(found.cell && !must_grow(map))) elem = fill(map, found.cell, key, hash);
       }
     }
-    if (GORT_UNLIKELY(elem == nullptr)) elem = assign_slowly(map, key, hash, value);
+    if (GORT_UNLIKELY(elem == nullptr)) {
+      writing.hand_over();
+      return assign_slowly(map, key, hash, operand, store);
+    }
     writing.finish();
-    return elem;
+    store(*elem, operand);
   }
-  template <class Q>
-  GORT_NOINLINE static V* assign_jumping(Header& map, const Q& key, const V* value) {
-    return assign_in<true>(map, key, value);
+  template <class Q, class T, class Store>
+  GORT_NOINLINE static void assign_jumping(Header& map, const Q& key, const T& operand,
+                                           const Store& store) {
+    assign_in<true>(map, key, operand, store);
   }
 
   template <bool kJump, class Q>
@@ -304,9 +252,26 @@ struct Table {
     check_writable(map);
     const std::uint64_t hash = Hash{}(key, map.hash0);
     WritingScope writing(map);
-    const std::size_t number = hash & map.mask();
-    if (GORT_UNLIKELY(map.growing())) grow_work_pinned(map, number, key);
-    char* const chain = bucket_at(map.buckets, number);
+    const bool was = GORT_UNLIKELY(map.growing()) ? erase_growing(map, key, hash)
+                                                  : erase_from_chain<kJump>(map, key, hash);
+    writing.finish();
+    return was;
+  }
+  template <class Q>
+  GORT_NOINLINE static bool erase_jumping(Header& map, const Q& key) {
+    return erase_in<true>(map, key);
+  }
+
+  template <class Q>
+  GORT_NOINLINE static bool erase_growing(Header& map, const Q& key, std::uint64_t hash) {
+    const Kept<Q> kept_key(key);
+    grow_work(map, hash & map.mask());
+    return erase_from_chain<false>(map, *kept_key, hash);
+  }
+
+  template <bool kJump, class Q>
+  GORT_ALWAYS_INLINE static bool erase_from_chain(Header& map, const Q& key, std::uint64_t hash) {
+    char* const chain = bucket_at(map.buckets, hash & map.mask());
     Cell cell = find_in_chain(chain, key, hash);
     if (cell) {
       if constexpr (kJump) cell.number = through_jump(cell.number);
@@ -315,12 +280,7 @@ struct Table {
       mark_empty(chain, cell);
       if (--map.count == 0) map.hash0 = static_cast<std::uint32_t>(random_bits());
     }
-    writing.finish();
     return static_cast<bool>(cell);
-  }
-  template <class Q>
-  GORT_NOINLINE static bool erase_jumping(Header& map, const Q& key) {
-    return erase_in<true>(map, key);
   }
 
   static bool must_grow(const Header& map) {
@@ -342,17 +302,17 @@ struct Table {
     return cell.elem();
   }
 
-  template <class Q>
-  GORT_NOINLINE static V* assign_slowly(Header& map, const Q& key, std::uint64_t hash,
-                                        const V* value) {
+  /// The writing flag is set.
+  template <class Q, class T, class Store>
+  GORT_NOINLINE static void assign_slowly(Header& map, const Q& key, std::uint64_t hash,
+                                          const T& operand, const Store& store) {
+    WritingScope writing(map);
     write_way.consider(map, kS.bucket_size);
-    const PinnedReferences<V> pinned_value(value);
-    if constexpr (std::is_same_v<K, Q>) {
-      const PinnedReferences<K> pinned_key(&key);
-      return assign_growing(map, key, hash);
-    } else {
-      return assign_growing(map, key, hash);
-    }
+    const Kept<Q> kept_key(key);
+    const Kept<T, std::is_same_v<T, V>> kept_operand(operand);
+    V* const elem = assign_growing(map, *kept_key, hash);
+    writing.finish();
+    store(*elem, *kept_operand);
   }
 
   template <class Q>
@@ -370,9 +330,8 @@ struct Table {
       if constexpr (std::is_same_v<K, Q>) {
         return add_pair(map, found, key, hash);
       } else {
-        const K stored(key);
-        const PinnedReferences<K> pinned_key(&stored);
-        return add_pair(map, found, stored, hash);
+        const Kept<K> made{K(key)};
+        return add_pair(map, found, *made, hash);
       }
     }
   }

@@ -19,7 +19,8 @@
 //     (w - 0x01..01) & ~w & 0x80..80
 // is exact in its lowest hit and as a truth value, but a byte equal to 1 right above a hit is
 // reported as well. match() may therefore report a cell whose tophash is t ^ 1 where t was wanted:
-// such a cell is live (t >= 5), so comparing its key settles the matter and nothing stale is read.
+// comparing its key settles the matter. Nothing stale is read: such a cell is live, or marked as
+// evacuated and empty (t == 5), which no chain that is searched has.
 
 #include <array>
 #include <bit>

@@ -3,21 +3,26 @@
 // Locks that user code holds while it allocates, for the concurrent maps.
 //
 // A thread that waits for such a lock must not hold up a collection: the holder may be stopped in
-// an allocation, waiting for that very collection. So the wait is a blocking region.
+// an allocation, waiting for that very collection. So the wait is a blocking region. `operands` are
+// what the thread wants to use under the lock: keys and values, outside the heap. What they refer
+// to is held meanwhile, as nothing else may hold it without conservative stacks.
 
 #include <cstdint>
 #include <ctime>
 #include <mutex>
+#include <tuple>
 
 #include <pthread.h>
 
 #include <gort/base/config.h>
 #include <gort/gc/world.h>
+#include <gort/hashmap/pin.h>
 
 namespace gort::hashmap {
 
-template <class Acquire>
-GORT_NOINLINE void acquire_blocking(Acquire acquire) {
+template <class Acquire, class... T>
+GORT_NOINLINE void acquire_blocking(Acquire acquire, const T&... operands) {
+  [[maybe_unused]] const std::tuple<PinnedReferences<T>...> pins(&operands...);
   gc::Thread* const self = gc::World::current();
   if (self != nullptr) gc::world.enter_blocking(*self);
   acquire();
@@ -27,9 +32,10 @@ GORT_NOINLINE void acquire_blocking(Acquire acquire) {
 /// A std::mutex for threads that use the heap. For std::lock_guard.
 class WaitingLock {
  public:
-  void lock() {
+  template <class... T>
+  void lock(const T&... operands) {
     if (GORT_UNLIKELY(!mutex_.try_lock())) {
-      acquire_blocking([this] { mutex_.lock(); });
+      acquire_blocking([this] { mutex_.lock(); }, operands...);
     }
   }
   /// For a thread that is in a blocking region already.
@@ -42,8 +48,8 @@ class WaitingLock {
 
 /// A readers-writer lock for threads that use the heap, which prefers writers as Go's RWMutex does:
 /// while one waits, new readers wait too, so readers that come without a gap do not keep it out for
-/// ever. A thread that holds the lock shared must therefore not take it again: SharedGuard sees to
-/// that. For std::lock_guard.
+/// ever. A thread that holds the lock must therefore not take it again: HeldLock and SharedGuard
+/// see to that. For std::lock_guard.
 class WaitingSharedLock {
  public:
   WaitingSharedLock() {
@@ -57,9 +63,10 @@ class WaitingSharedLock {
   WaitingSharedLock(const WaitingSharedLock&) = delete;
   WaitingSharedLock& operator=(const WaitingSharedLock&) = delete;
 
-  void lock() {
+  template <class... T>
+  void lock(const T&... operands) {
     if (GORT_UNLIKELY(!try_lock())) {
-      acquire_blocking([this] { ::pthread_rwlock_wrlock(&lock_); });
+      acquire_blocking([this] { ::pthread_rwlock_wrlock(&lock_); }, operands...);
     }
   }
   bool try_lock() { return ::pthread_rwlock_trywrlock(&lock_) == 0; }
@@ -71,9 +78,10 @@ class WaitingSharedLock {
     return locked;
   }
   void unlock() { ::pthread_rwlock_unlock(&lock_); }
-  void lock_shared() {
+  template <class... T>
+  void lock_shared(const T&... operands) {
     if (GORT_UNLIKELY(::pthread_rwlock_tryrdlock(&lock_) != 0)) {
-      acquire_blocking([this] { ::pthread_rwlock_rdlock(&lock_); });
+      acquire_blocking([this] { ::pthread_rwlock_rdlock(&lock_); }, operands...);
     }
   }
   void unlock_shared() { ::pthread_rwlock_unlock(&lock_); }
@@ -101,36 +109,51 @@ class WaitingSharedLock {
   pthread_rwlock_t lock_;
 };
 
-/// Holds a WaitingSharedLock shared, for a scope. Within the scope of another one for the same lock
-/// on the same thread it does nothing: whoever is called back under the lock may read again.
-class SharedGuard {
+/// Says that the calling thread holds a WaitingSharedLock, for a scope in which it calls somebody
+/// back who may want it again.
+class HeldLock {
  public:
-  explicit SharedGuard(WaitingSharedLock& lock)
-      : lock_(&lock), outer_(innermost), nested_(held(lock)) {
-    if (!nested_) lock.lock_shared();
+  explicit HeldLock(const WaitingSharedLock& lock) : lock_(lock), outer_(innermost) {
     innermost = this;
   }
-  ~SharedGuard() {
-    innermost = outer_;
-    if (!nested_) lock_->unlock_shared();
-  }
-  SharedGuard(const SharedGuard&) = delete;
-  SharedGuard& operator=(const SharedGuard&) = delete;
+  ~HeldLock() { innermost = outer_; }
+  HeldLock(const HeldLock&) = delete;
+  HeldLock& operator=(const HeldLock&) = delete;
 
-  /// Whether the calling thread is in the scope of a guard for this lock.
-  static bool held(const WaitingSharedLock& lock) {
-    for (const SharedGuard* guard = innermost; guard != nullptr; guard = guard->outer_) {
-      if (guard->lock_ == &lock) return true;
+  /// Whether the calling thread is in such a scope.
+  static bool is_held(const WaitingSharedLock& lock) {
+    for (const HeldLock* held = innermost; held != nullptr; held = held->outer_) {
+      if (&held->lock_ == &lock) return true;
     }
     return false;
   }
 
  private:
-  static inline thread_local constinit const SharedGuard* innermost = nullptr;
+  static inline thread_local constinit const HeldLock* innermost = nullptr;
 
-  WaitingSharedLock* const lock_;
-  const SharedGuard* const outer_;
+  const WaitingSharedLock& lock_;
+  const HeldLock* const outer_;
+};
+
+/// Holds a WaitingSharedLock shared, for a scope. While the thread holds it already, shared or not,
+/// it does nothing: whoever is called back under the lock may read.
+class SharedGuard {
+ public:
+  template <class... T>
+  explicit SharedGuard(WaitingSharedLock& lock, const T&... operands)
+      : lock_(lock), nested_(HeldLock::is_held(lock)), held_(lock) {
+    if (!nested_) lock.lock_shared(operands...);
+  }
+  ~SharedGuard() {
+    if (!nested_) lock_.unlock_shared();
+  }
+  SharedGuard(const SharedGuard&) = delete;
+  SharedGuard& operator=(const SharedGuard&) = delete;
+
+ private:
+  WaitingSharedLock& lock_;
   const bool nested_;
+  const HeldLock held_;
 };
 
 }  // namespace gort::hashmap

@@ -11,8 +11,8 @@
 // With a jump in between, to one of eight places of which each has its number as a constant, the
 // address follows from a prediction and not from data. The prediction is wrong seven times out of
 // eight, but what the next operation needs is under way before that shows. That takes a tenth to
-// four tenths off where walks wait, and costs 10 to 25 ns where none is needed: in smaller maps, and
-// in large ones if the machine really has large pages there.
+// four tenths off where walks wait, and costs 10 to 25 ns where none is needed: in smaller maps,
+// and in large ones if the machine really has large pages there.
 //
 // No register tells which it is. So both ways are measured, once for each bucket type and number of
 // buckets, on the buckets of the first map that gets that large.
@@ -60,9 +60,11 @@ class WriteWay {
  public:
   bool jumps(std::uint8_t log2_buckets) const { return log2_buckets >= jump_from_.load_relaxed(); }
   /// Measures if the map's size is one of which nothing is known; what it takes then is a tenth of
-  /// a millisecond. The array must not be new: pages that were never written tell nothing.
+  /// a millisecond. Not in a map that was made large and is not half full: pages that were never
+  /// written tell nothing.
   void consider(const Header& map, std::size_t bucket_size) {
     if (map.growing() || bucket_size << map.B < kLeastBytes || known(map.B)) return;
+    if (static_cast<std::size_t>(map.count) < load_limit(map.B) / 2) return;
     measure(map, bucket_size);
   }
   bool known(std::uint8_t log2_buckets) const {

@@ -315,6 +315,68 @@ TEST_CASE("LockedMap: a write within range() is refused", "[hashmap][concurrent]
   CHECK(map.erase(1));
 }
 
+TEST_CASE("LockedMap: within with_lock() reads go through, writes are refused, the lock stays",
+          "[hashmap][concurrent]") {
+  const Runtime runtime(kThreaded);
+  LockedMap<long, long> map;
+  std::atomic<bool> asked{false};
+  std::atomic<bool> inside{false};
+  on_threads(2, [&](int t) {
+    if (t == 0) {
+      while (!asked) safepoint();
+      map.store(2, 20);
+      CHECK_FALSE(inside);
+      return;
+    }
+    map.with_lock([&](const Map<long, long>& locked) {
+      inside = true;
+      locked[1] = 10;
+      CHECK(map.size() == 1);
+      CHECK(map.load(1) == 10);
+      CHECK_THROWS_AS(map.store(3, 30), std::logic_error);
+      CHECK_THROWS_AS(map.with_lock([](const auto&) {}), std::logic_error);
+      asked = true;
+      for (int i = 0; i < 1000; ++i) {
+        std::this_thread::yield();
+        safepoint();
+      }
+      CHECK(locked.size() == 1);
+      inside = false;
+    });
+  });
+  CHECK(map.load(2) == 20);
+}
+
+TEST_CASE("a thread that waits for the lock of a map keeps what it brought",
+          "[hashmap][concurrent]") {
+  const Runtime runtime({.gc_percent = -1, .conservative_stacks = false, .poison = true});
+  const auto store_while_collecting = [](auto& map, auto&& hold) {
+    std::atomic<bool> held{false};
+    on_threads(2, [&](int t) {
+      if (t == 0) {
+        while (!held) safepoint();
+        map.store(Sample<String>::make(1), Sample<Ref<Node>>::make(7));
+        return;
+      }
+      hold([&] {
+        held = true;
+        for (int i = 0; i < 100; ++i) {
+          const Blocking blocking;
+          std::this_thread::yield();
+        }
+        collect();
+      });
+    });
+    const auto value = map.load(Sample<String>::make(1));
+    REQUIRE(value);
+    CHECK((*value)->value == 7);
+  };
+  LockedMap<String, Ref<Node>> locked;
+  store_while_collecting(locked, [&](auto&& f) { locked.with_lock([&](const auto&) { f(); }); });
+  SnapshotMap<String, Ref<Node>> snapshots;
+  store_while_collecting(snapshots, [&](auto&& f) { snapshots.update([&](const auto&) { f(); }); });
+}
+
 TEST_CASE("SnapshotMap: a snapshot does not change", "[hashmap][concurrent]") {
   const Runtime runtime;
   SnapshotMap<long, long> map;

@@ -153,6 +153,7 @@ TEST_CASE("struct, array and pair keys and values", "[hashmap][kinds]") {
   live_a_life<Point, Point>();
   live_a_life<std::array<int, 3>, std::array<short, 5>>();
   live_a_life<std::pair<String, int>, long>();
+  live_a_life<std::pair<std::array<int, 3>, int>, long>();
   live_a_life<std::array<String, 2>, std::array<Ref<Node>, 3>>();
 }
 
@@ -351,4 +352,15 @@ TEST_CASE("keys and values of String maps are found by what they say", "[hashmap
   CHECK(map->find("a") == nullptr);
   CHECK(*map->find(zeros) == 1);
   CHECK(*map->find(String()) == 2);
+}
+
+TEST_CASE("two threads that need a map's type first agree on one", "[hashmap][kinds]") {
+  static constinit Atomic<const hashmap::MapType*> known{nullptr};
+  const hashmap::MapType& like = hashmap::map_type<long, long, DefaultHash<long>>();
+  const auto get = [&like] {
+    return &hashmap::known_or_made(known, like.shape, nullptr, like.name, like.hash, like.equal);
+  };
+  const hashmap::MapType* const first = get();
+  CHECK(get() == first);  // as a thread would that has not seen the first
+  CHECK(known.load_acquire() == first);
 }

@@ -10,6 +10,7 @@
 #include <stdexcept>
 #include <thread>
 
+#include <gort/hashmap/inspect.h>
 #include <gort/hashmap/policies.h>
 #include <gort/tests/hashmap/samples.h>
 #include <gort/tests/support/child.h>
@@ -35,6 +36,59 @@ struct NosyHash {
 };
 using NosyMap = Map<NosyKey, long, NosyHash>;
 
+void count_down(long& countdown) {
+  if (countdown > 0 && --countdown == 0) throw std::runtime_error("stop");
+}
+/// Its copy may throw.
+struct Fragile {
+  Fragile(long n = 0) : number(n) {}  // NOLINT(google-explicit-constructor)
+  Fragile(const Fragile& other) : number(other.number) { count_down(countdown); }
+  Fragile& operator=(const Fragile&) = default;
+  bool operator==(const Fragile&) const = default;
+  operator long() const { return number; }  // NOLINT(google-explicit-constructor)
+  GORT_POINTER_FREE();
+  long number;
+  static inline long countdown = 0;
+};
+struct SteadyHash {
+  std::uint64_t operator()(long key, std::uint32_t seed) const noexcept {
+    return hashmap::hash_word(static_cast<std::uint64_t>(key), seed);
+  }
+};
+/// It may throw.
+struct FragileHash {
+  std::uint64_t operator()(long key, std::uint32_t seed) const {
+    count_down(countdown);
+    return SteadyHash{}(key, seed);
+  }
+  static inline long countdown = 0;
+};
+
+/// Fills a map, and each of its growths is interrupted by exceptions that `countdown` brings about.
+template <class K, class V, class Hash>
+void grow_with_exceptions(long& countdown) {
+  const Runtime runtime;
+  const Root<Map<K, V, Hash>> map = make_map<K, V, Hash>();
+  int thrown = 0;
+  for (long i = 0; i < 200; ++i) {
+    bool done = false;
+    for (long k = 1; !done; ++k) {
+      countdown = k;
+      try {
+        map->insert_or_assign(i, i);
+        done = true;
+      } catch (const std::runtime_error&) {
+        ++thrown;
+      }
+      countdown = 0;
+      REQUIRE((map->header()->load_flags() & hashmap::kWriting) == 0);
+      REQUIRE(hashmap::find_inconsistency(map->header(), map->type()) == nullptr);
+    }
+    for (long j = 0; j < i; ++j) REQUIRE(static_cast<long>(*map->find(j)) == j);
+  }
+  CHECK(thrown > 100);
+}
+
 // Runs `outer`, and within its first comparison of keys `inner`, in a child process.
 template <class Outer, class Inner>
 ChildResult within(Outer outer, Inner inner) {
@@ -55,6 +109,7 @@ void check_fatal(const ChildResult& result, const std::string& words) {
 void put(const NosyMap& map) { map[NosyKey{1}] = 9; }
 void take_out(const NosyMap& map) { map.erase(NosyKey{1}); }
 void look_up(const NosyMap& map) { (void)map.find(NosyKey{1}); }
+void begin_loop(const NosyMap& map) { (void)map.begin(); }
 void loop_over(const NosyMap& map) {
   for (const auto& pair : map) (void)pair;
 }
@@ -116,6 +171,7 @@ TEST_CASE("a reader beside a writer", "[hashmap][misuse]") {
 
 TEST_CASE("a loop beside a writer", "[hashmap][misuse]") {
   check_fatal(within(put, loop_over), "concurrent map iteration and map write");
+  check_fatal(within(put, begin_loop), "concurrent map iteration and map write");
 }
 
 TEST_CASE("a writer finds at its end that another one has been there", "[hashmap][misuse]") {
@@ -201,7 +257,8 @@ TEST_CASE("writing to a nil map throws Go's words", "[hashmap][nil]") {
   CHECK(text_of([&] { map.insert_or_assign(String("a"), 1); }) == words);
 }
 
-TEST_CASE("an exception out of a key's copy leaves no writing flag behind", "[hashmap][misuse]") {
+TEST_CASE("an exception out of a key's comparison leaves no writing flag behind",
+          "[hashmap][misuse]") {
   const Runtime runtime;
   const Root<NosyMap> map = make_map<NosyKey, long, NosyHash>();
   (*map)[NosyKey{1}] = 1;
@@ -210,4 +267,11 @@ TEST_CASE("an exception out of a key's copy leaves no writing flag behind", "[ha
   CHECK(map->header()->load_flags() == 0);
   (*map)[NosyKey{1}] = 3;
   CHECK(map->get(NosyKey{1}) == 3);
+}
+
+TEST_CASE("an exception out of a hash or a copy while a chain moves changes nothing",
+          "[hashmap][misuse]") {
+  grow_with_exceptions<long, long, FragileHash>(FragileHash::countdown);
+  grow_with_exceptions<Fragile, long, SteadyHash>(Fragile::countdown);
+  grow_with_exceptions<long, Fragile, SteadyHash>(Fragile::countdown);
 }

@@ -239,6 +239,32 @@ TEST_CASE("eager wipe waits for loops under way, however many", "[hashmap][polic
   }
 }
 
+TEST_CASE("an iterator that takes another's place is counted in its stead",
+          "[hashmap][policy][iteration]") {
+  const Runtime runtime({.gc_percent = -1, .conservative_stacks = false, .poison = true});
+  const Root<LongMap> one = filled(10);
+  const Root<LongMap> other = filled(20);
+  wipe_eagerly(*one);
+  wipe_eagerly(*other);
+  const auto iterators = [](const LongMap& map) {
+    return (inspect(map).flags & hashmap::kIterators) / hashmap::kOneIterator;
+  };
+  {
+    auto at = one->begin();
+    at = other->begin();
+    CHECK(iterators(*one) == 0);
+    CHECK(iterators(*other) == 1);
+    const auto same = at;
+    CHECK(iterators(*other) == 2);
+    at = same;
+    CHECK(iterators(*other) == 2);
+    long pairs = 0;
+    for (; at != other->end(); ++at) ++pairs;
+    CHECK(pairs == 20);
+  }
+  CHECK(iterators(*other) == 0);
+}
+
 TEST_CASE("a map that no longer wipes eagerly goes by the flags", "[hashmap][policy][iteration]") {
   const Runtime runtime;
   const Root<LongMap> map = filled(416);

@@ -120,6 +120,19 @@ TEST_CASE("rebuild leaves out what is not to be kept", "[hashmap][policy]") {
   CHECK_THROWS_AS(rebuild(LongMap(), 1), std::logic_error);
 }
 
+TEST_CASE("a hint that no address space holds counts as none", "[hashmap][policy]") {
+  const Runtime runtime;
+  constexpr std::size_t kAbsurd = std::size_t{1} << 45;
+  const Root<Map<long, long>> map = filled(1000);
+  rebuild(*map, kAbsurd);
+  CHECK(map->size() == 1000);
+  CHECK(map->header()->B == hashmap::smallest_log2(1000));
+  CHECK(make_map<long, long>(~std::size_t{0}).header()->B == 0);
+  ShrinkingMap<long, long> shrinking(~std::size_t{0});
+  CHECK(shrinking.insert_or_assign(1, 1));
+  CHECK(shrinking.current().header()->B == 0);
+}
+
 TEST_CASE("a rebuild keeps large values where they are", "[hashmap][policy]") {
   const Runtime runtime;
   const Root<Map<long, Bytes136>> map = make_map<long, Bytes136>(1000);

@@ -13,8 +13,8 @@
 #include <set>
 #include <vector>
 
-#include <gort/alloc/collector_hooks.h>
 #include <gort/base/random.h>
+#include <gort/tests/hashmap/refusal.h>
 #include <gort/tests/hashmap/samples.h>
 #include <gort/tests/support/seed.h>
 
@@ -22,28 +22,6 @@ using namespace gort;
 using namespace gort_test;
 
 namespace {
-
-/// Refuses the k-th allocation from refuse(k) on. The runtime must run with collect_every, so that
-/// every allocation asks the collector.
-class Refusal {
- public:
-  Refusal() {
-    enter_ = alloc::collector_hooks.enter;
-    countdown_ = 0;
-    alloc::collector_hooks.enter = [](std::size_t bytes) -> alloc::ThreadCache& {
-      if (countdown_ > 0 && --countdown_ == 0) throw std::bad_alloc();
-      return enter_(bytes);
-    };
-  }
-  ~Refusal() { alloc::collector_hooks.enter = enter_; }
-  Refusal(const Refusal&) = delete;
-  Refusal& operator=(const Refusal&) = delete;
-  static void refuse(long k) { countdown_ = k; }
-
- private:
-  static inline alloc::ThreadCache& (*enter_)(std::size_t) = nullptr;
-  static inline long countdown_ = 0;
-};
 
 using WideDouble = std::array<double, 17>;  // too large for a bucket
 
@@ -118,7 +96,7 @@ class Life {
         check();
       }
     }
-    Refusal::refuse(0);
+    Refusal::allow();
     check();
     for (Walk& walk : walks_) {
       while (walk.at != std::default_sentinel) visit(walk);
@@ -169,7 +147,7 @@ class Life {
 
   // A loop sees what is there, all of it and nothing twice.
   void check() {
-    Refusal::refuse(0);
+    Refusal::allow();
     REQUIRE(hashmap::find_inconsistency(map_->header(), M::type()) == nullptr);
     std::multiset<long> seen;
     for (const auto& [key, value] : *map_) seen.insert(Sample<V>::number(value));
@@ -190,7 +168,7 @@ void refuse_each(bool same_size) {
   INFO("GORT_TEST_SEED=" << seed);
   const Runtime runtime({.gc_percent = -1,
                          .conservative_stacks = false,
-                         .collect_every = std::uint64_t{1} << 40,
+                         .collect_every = kAsksEveryTime,
                          .poison = true});
   Random random(seed);
   set_map_random({[](void* r) { return static_cast<Random*>(r)->next(); }, &random});

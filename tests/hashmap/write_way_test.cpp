@@ -3,6 +3,8 @@
 
 #include <catch2/catch.hpp>
 
+#include <string>
+
 #include <gort/hashmap/write_way.h>
 #include <gort/tests/hashmap/samples.h>
 
@@ -32,6 +34,23 @@ TEST_CASE("writes jump from one size of map on", "[hashmap][write_way]") {
   REQUIRE_FALSE(way.known(8));
   REQUIRE(way.jumps(9));
   REQUIRE(way.known(9));
+}
+
+TEST_CASE("nothing is measured in a map that was made large and is nearly empty",
+          "[hashmap][write_way]") {
+  struct LateHash : DefaultHash<String> {};
+  using Late = Map<String, Bytes128, LateHash>;
+  const Runtime runtime;
+  const WriteWay& way = hashmap::Table<String, Bytes128, LateHash>::write_way;
+  const std::size_t pairs = 2 * WriteWay::kLeastBytes / Late::type().shape.bucket_size * 4;
+  const Root<Late> map(make_map<String, Bytes128, LateHash>(pairs));
+  const std::uint8_t log2_buckets = map->header()->B;
+  long key = 0;
+  const auto add = [&] { map->insert_or_assign(std::to_string(key++), Bytes128{}); };  // slowly
+  add();
+  CHECK_FALSE(way.known(log2_buckets));
+  while (map->size() <= hashmap::load_limit(log2_buckets) / 2) add();
+  CHECK(way.known(log2_buckets));
 }
 
 TEST_CASE("which way is measured when a map has become large", "[hashmap][write_way]") {

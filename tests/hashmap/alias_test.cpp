@@ -1,0 +1,81 @@
+// Writes whose key or value stands in the map itself: m[b] = *m.find(a). Such a write may move the
+// chain that they stand in, which clears the place.
+
+#include <catch2/catch.hpp>
+
+#include <string>
+
+#include <gort/hashmap/hooked_map.h>
+#include <gort/hashmap/policies.h>
+#include <gort/hashmap/shrinking_map.h>
+#include <gort/tests/hashmap/samples.h>
+
+using namespace gort;
+using namespace gort_test;
+
+namespace {
+
+constexpr long kPairs = 2000;
+
+/// Fills the map by `write(map, i)`, which writes pair i with the value of pair i - 1.
+template <class V, class Write>
+void hand_down(bool wipe, Write&& write) {
+  const Runtime runtime({.gc_percent = -1, .conservative_stacks = false, .poison = true});
+  const Root<Map<long, V>> map = make_map<long, V>();
+  wipe_eagerly(*map, wipe);
+  (*map)[0] = Sample<V>::make(7);
+  for (long i = 1; i < kPairs; ++i) {
+    write(*map, i);
+    REQUIRE(Sample<V>::number(map->get(i)) == 7);
+  }
+}
+
+template <class V>
+void hand_down_in_all_ways(bool wipe) {
+  hand_down<V>(wipe, [](auto map, long i) { map.insert_or_assign(i, *map.find(i - 1)); });
+  hand_down<V>(wipe, [](auto map, long i) { map[i] = *map.find(i - 1); });
+}
+
+}  // namespace
+
+TEST_CASE("a value may be given by its place in the map", "[hashmap][alias]") {
+  hand_down_in_all_ways<Ref<Node>>(false);
+  hand_down_in_all_ways<String>(false);
+  hand_down_in_all_ways<Mixed>(false);
+  hand_down_in_all_ways<Wide>(false);
+  hand_down_in_all_ways<long>(true);
+  hand_down_in_all_ways<Bytes128>(true);
+  hand_down<long>(true, [](auto map, long i) { map[i] += *map.find(i - 1); });
+}
+
+TEST_CASE("a key may be given by its place in the map", "[hashmap][alias]") {
+  const Runtime runtime;
+  const Root<Map<String, long>> map = make_map<String, long>();
+  long next = 0;
+  for (int growth = 0; growth < 6; ++growth) {
+    while (!map->header()->growing()) map->insert_or_assign(std::to_string(next++), 1);
+    // The keys of the array before the growth, which each erase moves on.
+    std::size_t erased = 0;
+    const std::size_t before = map->size();
+    for (auto at = map->begin(); at != map->end(); ++at) {
+      if (map->header()->growing()) {
+        REQUIRE(map->erase(at.key()));
+        ++erased;
+      }
+    }
+    CHECK(erased > 0);
+    CHECK(map->size() == before - erased);
+    while (map->header()->growing()) map->insert_or_assign(std::to_string(next++), 1);
+  }
+}
+
+TEST_CASE("a hook is told the pair that was given by its place in the map",
+          "[hashmap][alias][policy][hook]") {
+  const Runtime runtime;
+  long told = 0;
+  HookedMap<long, String> map(
+      {.on_insert = [&told](long, const String& value) { told += value.view() == "seven"; }});
+  map.insert_or_assign(0, "seven");
+  for (long i = 1; i < kPairs; ++i) map.insert_or_assign(i, *map.find(i - 1));
+  CHECK(told == kPairs);
+}
