@@ -6,17 +6,12 @@
 find_package(fmt REQUIRED)
 set(THREADS_PREFER_PTHREAD_FLAG ON)
 find_package(Threads REQUIRED)
-find_package(ZLIB REQUIRED)  # heap profiles are gzip files
 
-# Header-only users: the string hash, and the protobuf encoder of the heap profile.
+# Header only: the hash of long strings.
 find_path(GORT_XXHASH_INCLUDE xxhash.h)
-find_path(GORT_PROTOZERO_INCLUDE protozero/pbf_writer.hpp)
-mark_as_advanced(GORT_XXHASH_INCLUDE GORT_PROTOZERO_INCLUDE)
+mark_as_advanced(GORT_XXHASH_INCLUDE)
 if(NOT GORT_XXHASH_INCLUDE)
   message(FATAL_ERROR "gort: xxhash.h not found (Debian: apt-get install libxxhash-dev)")
-endif()
-if(NOT GORT_PROTOZERO_INCLUDE)
-  message(FATAL_ERROR "gort: protozero not found (Debian: apt-get install libprotozero-dev)")
 endif()
 
 # mimalloc holds the runtime's own memory. base/metadata.cpp opens it by its soname when the runtime

@@ -12,8 +12,7 @@ endif()
 if(GORTSTAT_SOURCES)
   add_library(gortstat_core STATIC ${GORTSTAT_SOURCES})
   gort_compile_options(gortstat_core)
-  target_link_libraries(gortstat_core PUBLIC gort::gort nlohmann_json::nlohmann_json CLI11::CLI11
-                                             ZLIB::ZLIB)
+  target_link_libraries(gortstat_core PUBLIC gort::gort nlohmann_json::nlohmann_json CLI11::CLI11)
   target_compile_definitions(gortstat_core PUBLIC GORT_VERSION="${PROJECT_VERSION}")
 endif()
 

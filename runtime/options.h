@@ -42,7 +42,8 @@ struct Options {
   /// Bytes; the collector runs more often to stay below. Soft: it is passed rather than refused.
   std::size_t memory_limit = kNoMemoryLimit;
   /// Treat every word of the stacks of attached threads as a possible reference. Without it, only
-  /// Root<T> keeps objects alive, and a raw pointer on the stack dangles after a collection.
+  /// Root<T> and add_root_range() keep objects alive, and a raw pointer on the stack dangles after
+  /// a collection.
   bool conservative_stacks = true;
   /// The signal that stops a thread wherever it is (SA_RESTART; a handler that is there already
   /// gets every signal that is not ours). 0: threads stop at allocations, in safepoint() and in
