@@ -50,6 +50,7 @@ struct {
   bool prepared;       ///< the runtime was started
   bool attached_here;  ///< the thread is attached for the fork only
   bool was_blocking;   ///< it forks in a Blocking region
+  StackRecord region;  ///< of that region
 } fork_state;
 
 Lock* const held[] = {&roots.lock(), &weak_slots.lock(), &ranges.lock(),
@@ -60,6 +61,7 @@ void before_fork() GORT_NO_THREAD_SAFETY_ANALYSIS {
   Thread* self = World::current();
   const bool attached_here = self == nullptr;
   bool was_blocking = false;
+  StackRecord region;
   if (attached_here) {
     try {
       self = &world.attach();
@@ -68,11 +70,12 @@ void before_fork() GORT_NO_THREAD_SAFETY_ANALYSIS {
     }
   } else if (self->state.load_relaxed() == Thread::parked) {
     was_blocking = true;
+    region = *self;
     world.leave_blocking(*self);
   }
   GORT_CHECK(self->runtime_depth.load_relaxed() == 0, "fork inside a hook of the collector");
   collector.hold_cycles(*self);
-  fork_state = {true, attached_here, was_blocking};
+  fork_state = {true, attached_here, was_blocking, region};
   world.stop_for_fork();
   for (Lock* lock : held) lock->acquire();
 }
@@ -83,7 +86,9 @@ void after_fork() GORT_NO_THREAD_SAFETY_ANALYSIS {
   const auto state = fork_state;
   fork_state = {};
   collector.release_cycles();
-  if (state.was_blocking) world.enter_blocking(*World::current());
+  // What the region's frames held in registers when it was entered is now in frames of fork() and
+  // of this handler, which will be gone: so the record made then stands again.
+  if (state.was_blocking) world.return_to_blocking(*World::current(), state.region);
   if (state.attached_here) world.detach();
 }
 

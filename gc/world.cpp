@@ -337,11 +337,15 @@ void World::park_and_go_on(Thread& self, const char* end) {
       [](void* context) {
         const auto& [thread, frames_end] = *static_cast<Leaving*>(context);
         keep_frames(*thread, frames_end);
-        thread->interrupted = false;
-        thread->state.store_seq_cst(Thread::parked);
-        if (world.stopping_.load_seq_cst() != 0) futex_wake(thread->state, INT_MAX);
+        world.go_on_parked(*thread);
       },
       &leaving);
+}
+
+void World::go_on_parked(Thread& self) {
+  self.interrupted = false;
+  self.state.store_seq_cst(Thread::parked);
+  if (stopping_.load_seq_cst() != 0) futex_wake(self.state, INT_MAX);
 }
 
 void World::enter_blocking(Thread& self) {
@@ -355,6 +359,13 @@ void World::leave_blocking(Thread& self) {
   wait_while_stopping(self);
   self.blocking.store_relaxed(false);
   leave_runtime(self);
+}
+
+void World::return_to_blocking(Thread& self, const StackRecord& record) {
+  enter_runtime(self);
+  self.blocking.store_relaxed(true);
+  static_cast<StackRecord&>(self) = record;
+  go_on_parked(self);
 }
 
 void World::keep_only_current_after_fork() {

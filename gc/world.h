@@ -84,8 +84,20 @@ struct SuspendedStack {
   std::uintptr_t frame[64] = {};
 };
 
-/// One attached thread.
-struct Thread {
+/// What a stop scans of a parked thread.
+struct StackRecord {
+  static constexpr std::size_t kMostKeptWords = 256;
+  const char* stack_pointer = nullptr;  ///< lowest stack address to scan
+  /// The high end of the alternate signal stack that the thread runs on, or null.
+  const char* alternate_high = nullptr;
+  std::uintptr_t registers[kSavedRegisters] = {};
+  /// Frames that are gone since the stack was recorded.
+  std::uintptr_t kept[kMostKeptWords] = {};
+  std::size_t kept_words = 0;
+};
+
+/// One attached thread. Its StackRecord is valid while it is parked.
+struct Thread : StackRecord {
   enum State : std::uint32_t { running, parked };
 
   alloc::ThreadCache cache;
@@ -100,15 +112,7 @@ struct Thread {
   Atomic<bool> blocking{false};
   /// Nested runtime regions. Written by the thread, read by its signal handler.
   Atomic<std::uint32_t> runtime_depth{0};
-  bool interrupted = false;             ///< parked by the handler; valid while parked
-  const char* stack_pointer = nullptr;  ///< lowest stack address to scan; valid while parked
-  /// The high end of the alternate signal stack that it runs on, or null; valid while parked.
-  const char* alternate_high = nullptr;
-  std::uintptr_t registers[kSavedRegisters] = {};  ///< valid while parked
-  /// Frames that are gone since the stack was recorded; valid while parked.
-  static constexpr std::size_t kMostKeptWords = 256;
-  std::uintptr_t kept[kMostKeptWords] = {};
-  std::size_t kept_words = 0;
+  bool interrupted = false;  ///< parked by the handler; valid while parked
   /// In a stop: somebody has undertaken to scan its stack.
   Atomic<bool> scan_claimed{false};
   std::size_t stack_bytes = 0;  ///< scanned, by who has claimed it; read after the stop's scan
@@ -170,6 +174,8 @@ class World {
   /// The calling thread touches no heap reference between these two. They do not nest.
   GORT_NOINLINE void enter_blocking(Thread& self);
   void leave_blocking(Thread& self);
+  /// Back into a region that was left: `record` is of the thread when it entered it.
+  void return_to_blocking(Thread& self, const StackRecord& record);
 
   /// Calls `f(thread)` for each attached thread. World stopped.
   template <class F>
@@ -200,6 +206,7 @@ class World {
   GORT_NOINLINE void park_after_runtime(Thread& self);
   void park(Thread& self);
   void park_and_go_on(Thread& self, const char* end);
+  void go_on_parked(Thread& self);
   void wait_while_stopping(Thread& self);
   void wait_until_parked(Thread& thread);
   static bool must_wait(const Thread& self, std::uint32_t stopping) {

@@ -9,8 +9,10 @@
 
 #include <catch2/catch.hpp>
 
+#include <algorithm>
 #include <atomic>
 #include <csignal>
+#include <iterator>
 #include <thread>
 #include <vector>
 
@@ -195,6 +197,27 @@ TEST_CASE("a thread that is not attached, and one in a Blocking region, may fork
   CHECK(blocking == 0);
   CHECK(gc::world.thread_count() == 1);
   gc::collector.shutdown();
+}
+
+// The fork runs through handlers that stop the world and may park, which records the stack anew.
+TEST_CASE("what a Blocking region's frames held in registers is known after a fork in it",
+          "[gc][fork]") {
+  const gort_test::SignalHeap heap;
+  gc::Thread& self = gc::world.attach();
+  gc::world.enter_blocking(self);
+  const gc::StackRecord before = self;
+  const auto as_before = [&] {
+    return self.state.load_relaxed() == gc::Thread::parked &&
+           self.stack_pointer == before.stack_pointer &&
+           self.alternate_high == before.alternate_high && self.kept_words == before.kept_words &&
+           std::equal(self.kept, self.kept + self.kept_words, before.kept) &&
+           std::equal(std::begin(self.registers), std::end(self.registers), before.registers);
+  };
+  const int in_child = child([&] { return as_before() ? 0 : 1; });
+  const bool in_parent = as_before();
+  gc::world.leave_blocking(self);
+  CHECK(in_child == 0);
+  CHECK(in_parent);
 }
 
 TEST_CASE("destructors run in the child, and in the parent", "[gc][fork]") {
