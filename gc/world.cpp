@@ -154,7 +154,7 @@ void World::detach() {
   flush_overwritten(self->overwritten);
   // Parked while waiting for the lock, since a stopper may hold it and wait for us. Once we hold it
   // nobody stops the world, and nobody else looks at our cache.
-  self->stack_pointer = self->stack.high;
+  static_cast<StackRecord&>(*self) = {};  // nothing to scan, whatever the last park has left in it
   self->interrupted = false;
   self->state.store_seq_cst(Thread::parked);
   futex_wake(self->state, INT_MAX);

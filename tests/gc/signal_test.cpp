@@ -290,6 +290,35 @@ TEST_CASE("a thread is stopped on an alternate signal stack", "[gc][stop][signal
   ::sigaction(SIGUSR1, &before, nullptr);
 }
 
+// Of what it recorded when it last parked, a signal stack may have become something else.
+TEST_CASE("a thread that detaches leaves nothing of its stacks to scan", "[gc][stop][signal]") {
+  SignalHeap heap;
+  const struct sigaction before = set_handler(
+      SIGUSR1, [](int) { SignalHeap::collect(); }, SA_ONSTACK);
+  stage = 0;
+  gc::Thread* detaching = nullptr;
+  std::thread thread([&detaching] {
+    detaching = &gc::world.attach();
+    {
+      std::vector<char> memory(kStackBytes);
+      const AlternateStack alternate(memory.data(), memory.size());
+      ::raise(SIGUSR1);
+    }
+    gc::World::enter_runtime(*detaching);  // it parks in detach(), and not in our handler
+    stage = 1;
+    while (!gc::world.stop_requested()) {
+    }
+    gc::world.detach();
+  });
+  while (stage != 1) std::this_thread::yield();
+  bool to_scan = true;
+  gc::with_world_stopped(
+      [&] { to_scan = detaching->alternate_high != nullptr || detaching->kept_words != 0; });
+  gort_test::join(thread);
+  CHECK_FALSE(to_scan);
+  ::sigaction(SIGUSR1, &before, nullptr);
+}
+
 TEST_CASE("a handler on an alternate signal stack may collect", "[gc][stop][signal]") {
   SignalHeap heap;
   const struct sigaction before = set_handler(
