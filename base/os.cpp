@@ -223,15 +223,17 @@ bool start_thread(pthread_t& thread, const char* name, void* (*f)(void*), void* 
   return made;
 }
 
-StackBounds current_stack() {
+int current_stack(StackBounds& stack) {
   pthread_attr_t attributes;
-  if (::pthread_getattr_np(::pthread_self(), &attributes) != 0) return {};
+  if (const int error = ::pthread_getattr_np(::pthread_self(), &attributes); error != 0) {
+    return error;
+  }
   void* low = nullptr;
   std::size_t size = 0;
-  const int result = ::pthread_attr_getstack(&attributes, &low, &size);
+  const int error = ::pthread_attr_getstack(&attributes, &low, &size);
   ::pthread_attr_destroy(&attributes);
-  if (result != 0) return {};
-  return {static_cast<const char*>(low), static_cast<const char*>(low) + size};
+  if (error == 0) stack = {static_cast<const char*>(low), static_cast<const char*>(low) + size};
+  return error;
 }
 
 void fail_call_for_test(std::uint64_t k, bool and_all_later) {

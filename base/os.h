@@ -87,12 +87,14 @@ std::size_t resident_bytes_of(const void* address, std::size_t bytes);
 /// embedder's threads. False if the system refuses.
 bool start_thread(pthread_t& thread, const char* name, void* (*f)(void*), void* context);
 
-/// The limits of this thread's stack, [low, high). Both null if the system does not tell.
+/// The limits of a thread's stack, [low, high).
 struct StackBounds {
   const char* low = nullptr;
   const char* high = nullptr;
 };
-StackBounds current_stack();
+/// Those of the calling thread. 0, or the error if the system does not tell: for the first thread
+/// of a process it takes a file descriptor, and /proc.
+int current_stack(StackBounds& stack);
 
 // Switches for tests.
 

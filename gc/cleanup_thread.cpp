@@ -4,7 +4,7 @@
 
 #include <climits>
 #include <csignal>
-#include <new>
+#include <exception>
 
 #include <gort/gc/cleanups.h>
 #include <gort/gc/world.h>
@@ -41,7 +41,7 @@ void* Cleanups::thread_main(void* context) {
   while (self == nullptr) {
     try {
       self = &world.attach(false, false);
-    } catch (const std::bad_alloc&) {
+    } catch (const std::exception&) {
       if (owner.ending_.load_acquire()) return nullptr;
       futex_wait_for(owner.work_, owner.work_.load_acquire(), 10'000'000);
     }

@@ -38,7 +38,7 @@ void Collector::start(const CollectorOptions& options) {
   // A thread stopped anywhere may hold a reference in a register alone, which only a scan of
   // registers finds; and the thread sanitizer's runtime is not made to be stopped anywhere.
   if (!options.conservative_stacks || GORT_TSAN) options_.stop_signal = 0;
-  world.configure({options_.stop_signal});
+  world.configure({options_.stop_signal, options_.conservative_stacks});
   cleanups.configure(options_.cleanup_thread, options_.stop_signal);
   mark_workers.configure(options_.markers);
   gc_percent_.store_relaxed(options.gc_percent);

@@ -64,7 +64,7 @@ void before_fork() GORT_NO_THREAD_SAFETY_ANALYSIS {
   StackRecord region;
   if (attached_here) {
     try {
-      self = &world.attach();
+      self = &world.attach(true);  // it has no roots, so its stack need not be known
     } catch (const std::bad_alloc&) {
       fatal("fork: no memory for a record of the calling thread");
     }

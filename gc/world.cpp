@@ -1,7 +1,10 @@
 #include <gort/gc/world.h>
 
+#include <cerrno>
 #include <climits>
 #include <csignal>
+#include <new>
+#include <system_error>
 
 #include <gort/alloc/heap.h>
 #include <gort/base/counters.h>
@@ -109,8 +112,14 @@ void World::configure(const WorldOptions& options) {
 
 Thread& World::attach(bool of_runtime, bool counted) {
   if (current_thread != nullptr) return *current_thread;
+  os::StackBounds stack;
+  const int error = os::current_stack(stack);
+  if (error != 0 && options_.scan_stacks && !of_runtime) {
+    if (error == ENOMEM) throw std::bad_alloc();
+    throw std::system_error(error, std::generic_category(), "gort: limits of the thread's stack");
+  }
   auto* self = metadata::create<Thread>();
-  self->stack = os::current_stack();
+  self->stack = stack;
   self->handle = ::pthread_self();
   self->of_runtime = of_runtime;
   self->counted = counted && !of_runtime;

@@ -128,7 +128,8 @@ struct Thread : StackRecord {
 };
 
 struct WorldOptions {
-  int stop_signal = 0;  ///< 0: threads stop at polls alone
+  int stop_signal = 0;       ///< 0: threads stop at polls alone
+  bool scan_stacks = false;  ///< so a thread's must be known
 };
 
 class World {
@@ -137,7 +138,8 @@ class World {
   /// refuses the signal.
   void configure(const WorldOptions& options);
 
-  /// Attaches the calling thread, if it is not. Throws std::bad_alloc.
+  /// Attaches the calling thread, if it is not. Throws std::bad_alloc, and std::system_error if its
+  /// stack is to be scanned and the system does not tell where that is.
   /// One that is not `counted` is the runtime's own.
   Thread& attach(bool of_runtime = false, bool counted = true);
   /// Detaches the calling thread: its cache goes back, its stack is no longer scanned.

@@ -2,8 +2,8 @@
 
 #include <climits>
 #include <csignal>
+#include <exception>
 #include <mutex>
-#include <new>
 
 #include <gort/base/counters.h>
 #include <gort/base/lock.h>
@@ -103,7 +103,7 @@ void Evacuator::serve() {
     if (self == nullptr) {
       try {
         self = &gc::world.attach(false, false);
-      } catch (const std::bad_alloc&) {
+      } catch (const std::exception&) {
         futex_wait_for(word_, seen, 10 * kPauseNs);
         continue;
       }

@@ -14,7 +14,8 @@
 namespace gort {
 
 /// Starts the runtime and attaches the calling thread. A second start() without a shutdown()
-/// between is a std::logic_error. Opens mimalloc (base/metadata.h) for its own memory.
+/// between is a std::logic_error. Opens mimalloc (base/metadata.h) for its own memory. Throws
+/// std::system_error where attaching does, and if the system refuses the stop signal.
 GORT_API void start();
 GORT_API void start(const Options& options);
 /// Runs all destructors and cleanups that are left (gc/cleanup.h), frees every object and gives all
@@ -34,7 +35,10 @@ GORT_API std::int64_t set_gc_percent(std::int64_t percent);
 GORT_API std::size_t set_memory_limit(std::size_t bytes);
 
 /// Attaches the calling thread for a scope: its stack is scanned, and it stops for collections. A
-/// thread that allocates without being attached is attached until it ends.
+/// thread that allocates without being attached is attached until it ends. Throws std::bad_alloc,
+/// and std::system_error if the system does not tell where the thread's stack is: for the first
+/// thread of a process it takes a file descriptor, and /proc. `conservative_stacks = false` does
+/// without.
 class GORT_API AttachThread {
  public:
   AttachThread();

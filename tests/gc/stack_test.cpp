@@ -1,8 +1,16 @@
 #include <catch2/catch.hpp>
 
+#include <cerrno>
+#include <system_error>
+#include <thread>
+
+#include <sys/resource.h>
+#include <unistd.h>
+
 #include <gort/gc/allocate.h>
 #include <gort/gc/collector.h>
 #include <gort/tests/gc/heap_fixture.h>
+#include <gort/tests/support/child.h>
 
 using namespace gort;
 using gort_test::Node;
@@ -48,6 +56,42 @@ TEST_CASE("a raw pointer on the stack keeps its object and what that reaches", "
   CHECK(sum_after_collections(head) == 10'000L * 9'999 / 2);
   gc::collector.shutdown();
 }
+
+#if !GORT_TSAN  // it ends the child of a process that has had threads
+
+// For the first thread of a process, which this one is, a file descriptor is needed to know it.
+TEST_CASE("a thread whose stack cannot be known is not attached", "[gc][stack]") {
+  const bool at_start = GENERATE(true, false);
+  const bool scanned = GENERATE(true, false);
+  const auto result = gort_test::in_child([at_start, scanned] {
+    gc::CollectorOptions options;
+    options.conservative_stacks = scanned;
+    gc::collector.start(options);  // opens what the runtime's own memory comes from
+    gc::collector.shutdown();
+    rlimit limit{};
+    ::getrlimit(RLIMIT_NOFILE, &limit);
+    const rlimit none{0, limit.rlim_max};
+    const auto use = [&] {
+      if (at_start) gc::collector.start(options);
+      make<Node>();
+    };
+    if (!at_start) std::thread([&] { gc::collector.start(options); }).join();
+    ::setrlimit(RLIMIT_NOFILE, &none);
+    int error = 0;
+    try {
+      use();
+    } catch (const std::system_error& e) {
+      error = e.code().value();
+    }
+    if (error != (scanned ? EMFILE : 0)) ::_exit(1);
+    ::setrlimit(RLIMIT_NOFILE, &limit);
+    if (scanned) use();
+    gc::collector.shutdown();
+  });
+  CHECK(result.exit_code == 0);
+}
+
+#endif
 
 TEST_CASE("a pointer into the middle of an object on the stack keeps it", "[gc][stack]") {
   gc::CollectorOptions options;
