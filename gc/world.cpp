@@ -40,6 +40,12 @@ pthread_key_t exit_key() {
   return key;
 }
 
+bool is_blocked(int signal) {
+  sigset_t now;
+  ::pthread_sigmask(SIG_BLOCK, nullptr, &now);
+  return ::sigismember(&now, signal) == 1;
+}
+
 // Blocks or unblocks a signal in the calling thread. True if it was blocked.
 bool block_signal(int how, int signal) {
   sigset_t set;
@@ -125,10 +131,13 @@ Thread& World::attach(bool of_runtime, bool counted) {
   self->counted = counted && !of_runtime;
   self->runtime_depth.store_relaxed(1);
   if (!of_runtime) ::pthread_setspecific(exit_key(), self);
-  // The runtime's own threads that are not stopped anywhere block all signals for good.
   if (self->counted && options_.stop_signal != 0) {
     self->was_blocked = block_signal(SIG_UNBLOCK, options_.stop_signal);
   }
+  // The runtime's own threads that are not stopped anywhere block all signals for good. A signal to
+  // one would stay in the system's queue, and real-time signals add up there until it is full.
+  self->signalled =
+      options_.stop_signal != 0 && (self->counted || !is_blocked(options_.stop_signal));
   // From here on the handler knows us; until the depth is 0 again it leaves us alone.
   current_thread = self;
   alloc::thread_cache = &self->cache;
@@ -204,7 +213,7 @@ void World::stop() {
       return awaited == nullptr;
     });
     for (Thread* t = threads_; t != nullptr; t = t->next) {
-      if (t != &self && t->state.load_seq_cst() == Thread::running) {
+      if (t != &self && t->signalled && t->state.load_seq_cst() == Thread::running) {
         StopSignal::send(t->handle, options_.stop_signal);
       }
     }
@@ -222,7 +231,7 @@ void World::wait_until_parked(Thread& thread) {
   spin_.store_relaxed(false);
   constexpr std::int64_t kRepeatNs = 1'000'000;
   while (!is_parked()) {
-    if (options_.stop_signal == 0) {
+    if (!thread.signalled) {
       futex_wait(thread.state, Thread::running);
       continue;
     }

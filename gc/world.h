@@ -21,6 +21,7 @@
 // Stopping. The stopper holds the world lock, so threads neither come nor go:
 //     stopper:  stopping := 1;            give all of them ten microseconds to reach a poll; for
 //                                         every one not parked: signal it, wait until it is
+//                                         (not those of the runtime that stop at polls alone)
 //     thread:   state := running;         if stopping == 1: state := parked, wait
 // All four accesses are sequentially consistent, so of a thread that leaves its parking place and a
 // stopper that arrives, at least one sees the other (Dekker): either the stopper sees `running` and
@@ -107,6 +108,7 @@ struct Thread : StackRecord {
   bool of_runtime = false;   ///< const-after-init; a thread of the collector: has no roots
   bool counted = true;       ///< const-after-init; one of thread_count()
   bool was_blocked = false;  ///< const-after-init; the stop signal, before the thread was attached
+  bool signalled = false;    ///< const-after-init; a stop may send it the signal
   Atomic<std::uint32_t> state{running};
   /// Parked by itself for the length of a Blocking region, or of a wait for a collection.
   Atomic<bool> blocking{false};

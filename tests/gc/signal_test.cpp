@@ -5,6 +5,7 @@
 #include <catch2/catch.hpp>
 
 #include <atomic>
+#include <chrono>
 #include <csignal>
 #include <thread>
 #include <vector>
@@ -154,6 +155,35 @@ TEST_CASE("a stop needs no room in the system's queue of signals", "[gc][stop][s
       require(::setrlimit(RLIMIT_SIGPENDING, &none) == 0);
       collect_often();
     }
+    gc::collector.shutdown();
+  });
+  CHECK(result.exit_code == 0);
+}
+
+// Of real-time signals each would stay in that queue, as those threads never let one through.
+TEST_CASE("a thread of the runtime that blocks the signal is not sent it", "[gc][stop][signal]") {
+  const auto result = gort_test::in_child([] {
+    const int signal = SIGRTMIN + 1;
+    gc::collector.start(on(signal));
+    std::atomic<int> at{0};
+    std::thread late([&at, signal] {
+      sigset_t set;
+      ::sigfillset(&set);
+      ::pthread_sigmask(SIG_BLOCK, &set, nullptr);
+      gc::Thread& self = gc::world.attach(true);
+      gc::World::enter_runtime(self);
+      at = 1;
+      while (!gc::world.stop_requested()) {
+      }
+      // Longer than a stop waits before it signals, and signals again.
+      std::this_thread::sleep_for(std::chrono::milliseconds(5));
+      ::sigpending(&set);
+      require(::sigismember(&set, signal) == 0);
+      gc::world.detach();
+    });
+    while (at != 1) std::this_thread::yield();
+    gc::with_world_stopped([] {});
+    late.join();
     gc::collector.shutdown();
   });
   CHECK(result.exit_code == 0);
