@@ -10,12 +10,12 @@
 //    |                     +------- fork (child) -----+  | 1 ms of work / 99 ms of pause
 //    +------ stop ------------------------------------+--+
 //
-// The thread is made when there is first something to do, by a thread that holds no lock of the C
-// library (never on the way of an allocation, where a stopped thread may hold one). It has no
-// allocation cache, touches no heap object and is not known to the collector, so it need not stop
-// for a collection. All signals are blocked in it. A child of fork has no such thread; its next
-// cycle makes one. The fork waits until no piece is on its way to the system, so that the child's
-// page allocator is whole.
+// The thread is made when there is first something to do, by who ends a cycle or sets a limit; not
+// within a stop, as making it takes locks of the C library, which a stopped thread may hold. It has
+// no allocation cache, touches no heap object and is not known to the collector, so it need not
+// stop for a collection. All signals are blocked in it. A child of fork has no such thread; its
+// next cycle makes one. The fork waits until no piece is on its way to the system, so that the
+// child's page allocator is whole.
 //
 // Resting. The thread sleeps on a futex word. It is woken when
 //     a cycle ends or a limit is set, and with the new goal it could not rest on    may_rest_on

@@ -32,7 +32,7 @@ enum class LockRank : std::uint8_t {
   layouts,     ///< table of type layouts
   span_class,  ///< registration of span classes
   mark_pool,   ///< grey objects shared by markers
-  central,     ///< one central list (one lock a span class)
+  central,     ///< one central list (one a span class and shard)
   scavenger,   ///< one piece at a time on its way to the operating system
   heap,        ///< arenas and page allocator
   leaf,        ///< nothing is ever taken while holding one of these

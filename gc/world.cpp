@@ -124,13 +124,13 @@ Thread& World::attach(bool of_runtime, bool counted) {
     if (error == ENOMEM) throw std::bad_alloc();
     throw std::system_error(error, std::generic_category(), "gort: limits of the thread's stack");
   }
+  if (!of_runtime && ::pthread_setspecific(exit_key(), this) != 0) throw std::bad_alloc();
   auto* self = metadata::create<Thread>();
   self->stack = stack;
   self->handle = ::pthread_self();
   self->of_runtime = of_runtime;
   self->counted = counted && !of_runtime;
   self->runtime_depth.store_relaxed(1);
-  if (!of_runtime) ::pthread_setspecific(exit_key(), self);
   if (self->counted && options_.stop_signal != 0) {
     self->was_blocked = block_signal(SIG_UNBLOCK, options_.stop_signal);
   }

@@ -120,8 +120,8 @@ struct Thread : StackRecord {
   std::size_t stack_bytes = 0;  ///< scanned, by who has claimed it; read after the stop's scan
   FiberStack* fiber = nullptr;  ///< what it runs on; null: its own stack
   SuspendedStack own_stack;     ///< where it left that
-  std::int64_t assist_debt =
-      0;                       ///< bytes to mark for bytes allocated (assist.cpp); the thread's own
+  /// Bytes to mark for bytes allocated (Collector::assist); the thread's own.
+  std::int64_t assist_debt = 0;
   Thread* next = nullptr;      ///< guard: world lock
   Thread* previous = nullptr;  ///< guard: world lock
 
