@@ -173,7 +173,7 @@ void Collector::while_parked(void (*f)(void*), void* context) {
   world.leave_blocking(self);
 }
 
-void Collector::leave_slow_path() noexcept { world.leave_runtime(*World::current()); }
+void Collector::leave_slow_path() noexcept { world.leave_slow_path(*World::current()); }
 
 // --- assists -------------------------------------------------------------------------------------
 

@@ -320,26 +320,23 @@ void World::park(Thread& self) {
   wait_while_stopping(self);
 }
 
-void World::park_at_poll(Thread& self) {
+void World::park_while_stopping(Thread& self, bool interrupted) {
   do {
     enter_runtime(self);
+    self.interrupted = interrupted;
     self.note_alternate_stack();
     with_stack_recorded(
-        self,
-        [](void* context) {
-          auto& thread = *static_cast<Thread*>(context);
-          thread.interrupted = false;
-          world.park(thread);
-        },
-        &self);
+        self, [](void* thread) { world.park(*static_cast<Thread*>(thread)); }, &self);
     self.runtime_depth.store_relaxed(self.runtime_depth.load_relaxed() - 1);
     compiler_barrier();
-  } while (stopping_.load_relaxed() != 0);
+  } while (must_wait(self, stopping_.load_relaxed()));
 }
 
+void World::park_at_poll(Thread& self) { park_while_stopping(self, false); }
+
 // The handler may have been here in vain. Without a signal nobody has, and the next poll will do.
-void World::park_after_runtime(Thread& self) {
-  if (options_.stop_signal != 0) park_at_poll(self);
+void World::park_after_runtime(Thread& self, bool interrupted) {
+  if (options_.stop_signal != 0) park_while_stopping(self, interrupted);
 }
 
 // Records the stack, with the frames up to `end`, which the caller will leave, and parks. In the

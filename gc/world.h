@@ -16,7 +16,9 @@
 // enter_runtime() and leave_runtime() the handler returns at once, and leave_runtime() polls. So
 // whoever has stopped the world sees no half-done work of the runtime. A thread parked by the
 // handler is `interrupted`: it may be between any two instructions of a fast path. What that asks
-// of allocation is said in thread_cache.h, what it asks of the barrier in barrier.h.
+// of allocation is said in thread_cache.h, what it asks of the barrier in barrier.h. So is one that
+// leave_runtime() parks, except at the end of a slow path: a handler of the program that stores a
+// reference comes to the barrier's region with whatever it has interrupted half done.
 //
 // Stopping. The stopper holds the world lock, so threads neither come nor go:
 //     stopper:  stopping := 1;            give all of them ten microseconds to reach a poll; for
@@ -114,7 +116,7 @@ struct Thread : StackRecord {
   Atomic<bool> blocking{false};
   /// Nested runtime regions. Written by the thread, read by its signal handler.
   Atomic<std::uint32_t> runtime_depth{0};
-  bool interrupted = false;  ///< parked by the handler; valid while parked
+  bool interrupted = false;  ///< perhaps in a fast path; valid while parked
   /// In a stop: somebody has undertaken to scan its stack.
   Atomic<bool> scan_claimed{false};
   std::size_t stack_bytes = 0;  ///< scanned, by who has claimed it; read after the stop's scan
@@ -154,13 +156,9 @@ class World {
     self.runtime_depth.owner_add_relaxed(1);
     compiler_barrier();
   }
-  void leave_runtime(Thread& self) {
-    compiler_barrier();
-    const std::uint32_t depth = self.runtime_depth.load_relaxed() - 1;
-    self.runtime_depth.store_relaxed(depth);
-    compiler_barrier();  // the handler may run between the two, but not before the first
-    if (GORT_UNLIKELY(stopping_.load_relaxed() != 0) && depth == 0) park_after_runtime(self);
-  }
+  void leave_runtime(Thread& self) { leave_runtime(self, true); }
+  /// The same at the end of an allocation's slow path: no fast path is half done.
+  void leave_slow_path(Thread& self) { leave_runtime(self, false); }
 
   /// Stops every attached thread but the caller, which must be attached and hold no lock of rank
   /// world or higher. Returns with the world lock held, the caller in the runtime.
@@ -206,8 +204,18 @@ class World {
 
  private:
   friend struct StopSignal;
+  void leave_runtime(Thread& self, bool interrupted) {
+    compiler_barrier();
+    const std::uint32_t depth = self.runtime_depth.load_relaxed() - 1;
+    self.runtime_depth.store_relaxed(depth);
+    compiler_barrier();  // the handler may run between the two, but not before the first
+    if (GORT_UNLIKELY(stopping_.load_relaxed() != 0) && depth == 0) {
+      park_after_runtime(self, interrupted);
+    }
+  }
   GORT_NOINLINE void park_at_poll(Thread& self);
-  GORT_NOINLINE void park_after_runtime(Thread& self);
+  GORT_NOINLINE void park_after_runtime(Thread& self, bool interrupted);
+  void park_while_stopping(Thread& self, bool interrupted);
   void park(Thread& self);
   void park_and_go_on(Thread& self, const char* end);
   void go_on_parked(Thread& self);

@@ -179,4 +179,24 @@ TEST_CASE("allocating threads are stopped between any two instructions", "[gc][s
   CHECK(counters.cycles.load_relaxed() >= before + 100);
 }
 
+// The region may be that of a handler's barrier, and what the handler interrupted a fast path.
+TEST_CASE("who leaves a runtime region for a stop counts as interrupted", "[gc][stop]") {
+  SignalHeap heap;
+  std::atomic<int> stage{0};
+  gc::Thread* leaving = nullptr;
+  std::thread thread([&] {
+    leaving = &gc::world.attach();
+    gc::World::enter_runtime(*leaving);
+    stage = 1;
+    while (!gc::world.stop_requested()) {
+    }
+    gc::world.leave_runtime(*leaving);
+  });
+  while (stage != 1) std::this_thread::yield();
+  bool interrupted = false;
+  gc::with_world_stopped([&] { interrupted = leaving->interrupted; });
+  thread.join();
+  CHECK(interrupted);
+}
+
 #endif
