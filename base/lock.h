@@ -25,6 +25,7 @@ enum class LockRank : std::uint8_t {
   runtime,     ///< start, shutdown, options
   collection,  ///< one collection cycle at a time
   world,       ///< list of attached threads, stop requests
+  outsiders,   ///< what threads that are not attached do to roots, and stops of the world
   roots,       ///< root slots
   weak,        ///< weak slots
   ranges,      ///< registered ranges and stacks

@@ -36,7 +36,8 @@ void detail::record_overwritten(void* old) noexcept {
   if (old == nullptr) return;
   Thread* const self = World::current();
   if (self == nullptr) {
-    // A thread that is not attached has no business with the heap, but may drop a Root.
+    // A thread that is not attached has no business with the heap, but may set or drop a Root. It
+    // does so between two stops (set_root), so markers run until this is published.
     BarrierBuffer single;
     single.values[single.count++] = old;
     flush_overwritten(single);

@@ -48,7 +48,7 @@ namespace detail {
 /// Markers run.
 extern GORT_API Atomic<bool> marking;
 
-/// Remembers `old` for the markers. Any thread, attached or not.
+/// Remembers `old` for the markers. A thread that is not attached holds off stops (set_root).
 GORT_API GORT_COLD void record_overwritten(void* old) noexcept;
 GORT_API void clear_and_record(void** words, std::size_t count) noexcept;
 

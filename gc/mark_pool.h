@@ -69,8 +69,8 @@ class MarkPool {
 
 extern MarkPool mark_pool;
 
-/// Marks everything that the buffer holds and empties it. The buffer's thread in a runtime region,
-/// or world stopped.
+/// Marks everything that the buffer holds and empties it. The buffer's thread in a runtime region
+/// or between stops, or world stopped.
 void flush_overwritten(BarrierBuffer& buffer) noexcept;
 
 }  // namespace gort::gc

@@ -12,6 +12,8 @@ namespace gort::gc {
 
 /// Takes a root slot holding `target`. Throws std::bad_alloc. Any thread.
 GORT_API void** acquire_root(void* target);
+/// *slot := target. Any thread, also after shutdown.
+GORT_API void set_root(void** slot, void* target) noexcept;
 /// Gives a slot back. Any thread, also after shutdown.
 GORT_API void release_root(void** slot) noexcept;
 
@@ -25,7 +27,8 @@ namespace gort {
 /// nothing else. For a map: Root<Map<K, V>>, see hashmap/map.h.
 ///
 /// Thread safety: as a plain pointer (one Root is for one thread at a time; different Roots are
-/// independent).
+/// independent). A thread that is not attached may make, set and drop Roots too, and waits for a
+/// stop of the world to pass when it sets or drops one.
 template <class T>
 class Root {
  public:
@@ -44,7 +47,7 @@ class Root {
     if (slot_ == nullptr) {
       if (target != nullptr) slot_ = gc::acquire_root(raw(target));
     } else {
-      gc::write_reference(slot_, raw(target));
+      gc::set_root(slot_, raw(target));
     }
     return *this;
   }

@@ -51,9 +51,19 @@ void** acquire_root(void* target) {
   return roots.acquire(target);
 }
 
+void set_root(void** slot, void* target) noexcept {
+  if (World::current() != nullptr) {
+    write_reference(slot, target);
+  } else {
+    // No stop waits for this thread, and none finds in its registers what it has overwritten and
+    // not recorded yet.
+    world.between_stops([slot, target] { write_reference(slot, target); });
+  }
+}
+
 void release_root(void** slot) noexcept {
+  set_root(slot, nullptr);
   const MaybeRuntimeScope runtime;
-  write_reference(slot, nullptr);
   roots.release(slot);
 }
 

@@ -10,8 +10,9 @@
 //
 // Guard: the list of blocks and the free list by roots lock. A slot in use belongs to its Root.
 // Markers read slots while programs write them: all accesses are atomic, writes go through the
-// barrier. A root that is taken while markers run needs no look: its target was reachable before
-// (the barrier sees to that) or was born marked.
+// barrier, those of threads that are not attached between two stops of the world (set_root()). A
+// root that is taken while markers run needs no look: its target was reachable before (the barrier
+// sees to that) or was born marked.
 
 #include <cstddef>
 #include <cstdint>

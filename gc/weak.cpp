@@ -49,9 +49,11 @@ bool WeakTable::has_white_target(Block& block) {
   return false;
 }
 
+// Under the lock, as a thread that is not attached gives slots back while the world is stopped.
 void WeakTable::clear_dead() {
   std::uint64_t cleared = 0;
-  for (Block* block = first_block(); block != nullptr; block = block->next) {
+  LockGuard guard(lock_);
+  for (Block* block = blocks_; block != nullptr; block = block->next) {
     if (!block->suspect) continue;
     for (void*& slot : block->slots) {
       if (!is_white(reinterpret_cast<std::uintptr_t>(AtomicRef(slot).load_relaxed()))) continue;
@@ -63,7 +65,9 @@ void WeakTable::clear_dead() {
 }
 
 void WeakTable::clear_all() {
-  for (Block* block = first_block(); block != nullptr; block = block->next) {
+  const MaybeRuntimeScope runtime;
+  LockGuard guard(lock_);
+  for (Block* block = blocks_; block != nullptr; block = block->next) {
     for (void*& slot : block->slots) {
       const auto value = reinterpret_cast<std::uintptr_t>(AtomicRef(slot).load_relaxed());
       if ((value & kFree) == 0) AtomicRef<void*>(slot).store_relaxed(nullptr);

@@ -34,8 +34,8 @@
 // An object whose destructor is due (cleanup.h) is cleared from weak slots before that: nobody gets
 // hold of a destroyed object. The same goes for what only such objects reach.
 //
-// Guard: the lock (rank weak) for the lists; a slot in use belongs to its Weak, or to whoever
-// stopped the world.
+// Guard: the lock (rank weak) for the lists, and for whoever stopped the world and clears slots; a
+// slot in use belongs to its Weak.
 
 #include <cstddef>
 #include <cstdint>

@@ -221,6 +221,7 @@ void World::stop() {
   for (Thread* t = threads_; t != nullptr; t = t->next) {
     if (t != &self) wait_until_parked(*t);
   }
+  outsiders_.acquire();
 }
 
 void World::wait_until_parked(Thread& thread) {
@@ -246,6 +247,7 @@ void World::resume() {
   stopping_.store_seq_cst(0);
   // A sleeper counts itself before it looks at stopping_ for the last time, in the system call.
   if (sleepers_.load_seq_cst() != 0) futex_wake(stopping_, INT_MAX);
+  outsiders_.release();
   lock_.release();
   leave_runtime(*current_thread);
 }

@@ -56,7 +56,12 @@
 // with itself (call_help, dismiss_help). Interrupted threads do not: one may be in the middle of
 // the program's malloc, which may be the allocator that the runtime's own memory comes from.
 //
-// Locks: world lock (rank world) guards the list; held from stop() to resume().
+// Threads that are not attached touch the heap in one way: they set and drop Roots, each in one go
+// (between_stops()). A stopper lets whoever is at that finish when all other threads are parked,
+// not before: one of those may be waiting for such a thread.
+//
+// Locks: world lock (rank world) guards the list; held from stop() to resume(). Lock of the
+// outsiders: held by them, and while the world is stopped.
 
 #include <cstddef>
 #include <cstdint>
@@ -162,8 +167,15 @@ class World {
 
   /// Stops every attached thread but the caller, which must be attached and hold no lock of rank
   /// world or higher. Returns with the world lock held, the caller in the runtime.
-  GORT_NOINLINE void stop() GORT_ACQUIRE(lock_);
-  void resume() GORT_RELEASE(lock_);
+  GORT_NOINLINE void stop() GORT_ACQUIRE(lock_, outsiders_);
+  void resume() GORT_RELEASE(lock_, outsiders_);
+
+  /// f(), and the world does not stand still before it is done. Threads that are not attached.
+  template <class F>
+  void between_stops(F&& f) {
+    LockGuard guard(outsiders_);
+    f();
+  }
 
   bool stop_requested() const { return stopping_.load_relaxed() != 0; }
 
@@ -197,7 +209,7 @@ class World {
   std::size_t running_threads();
 
   /// stop(), and then lets the program's own code run, as far as it does not need the runtime.
-  void stop_for_fork() GORT_ACQUIRE(lock_);
+  void stop_for_fork() GORT_ACQUIRE(lock_, outsiders_);
   /// The child of a fork has one thread, the caller; forgets all others. Between stop_for_fork()
   /// and resume().
   void keep_only_current_after_fork() GORT_REQUIRES(lock_);
@@ -233,6 +245,7 @@ class World {
   static constexpr std::uint32_t kForking = 2;
 
   Lock lock_{LockRank::world};
+  Lock outsiders_{LockRank::outsiders};
   Atomic<std::uint32_t> stopping_{0};
   Atomic<std::uint32_t> sleepers_{0};  ///< threads that may sleep on stopping_
   // There is a processor for each thread that was running: they wait without sleeping for a while.

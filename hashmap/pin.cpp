@@ -42,7 +42,7 @@ void give_pin_slot(void** slot) noexcept {
     return;
   }
   if (GORT_UNLIKELY(!mine.registered)) closer.touch();
-  gc::write_reference(slot, nullptr);
+  gc::set_root(slot, nullptr);
   mine.slots[mine.count++] = slot;
 }
 
