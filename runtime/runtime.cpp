@@ -66,6 +66,7 @@ void start(const Options& options) {
   trace_scavenger = options.scavtrace;
   if (options.background_scavenger) alloc::scavenger.start();
   gc::collector.start(collector_options);
+  const gc::MaybeRuntimeScope runtime;  // as in set_gc_percent()
   alloc::scavenger.set_memory_limit(options.memory_limit);
 }
 
@@ -98,12 +99,14 @@ std::size_t release_os_memory() {
 
 std::int64_t set_gc_percent(std::int64_t percent) {
   const std::int64_t before = gc::collector.set_gc_percent(percent);
+  const gc::MaybeRuntimeScope runtime;  // the scavenger takes locks that a stopper needs
   alloc::scavenger.set_heap_goal(gc::collector.goal());
   return before;
 }
 
 std::size_t set_memory_limit(std::size_t bytes) {
   const std::size_t before = gc::collector.set_memory_limit(bytes);
+  const gc::MaybeRuntimeScope runtime;
   alloc::scavenger.set_heap_goal(gc::collector.goal());
   alloc::scavenger.set_memory_limit(bytes);
   return before;

@@ -1,5 +1,6 @@
 #include <catch2/catch.hpp>
 
+#include <atomic>
 #include <chrono>
 #include <regex>
 #include <thread>
@@ -11,6 +12,7 @@
 #include <gort/base/os.h>
 #include <gort/runtime/scavtrace.h>
 #include <gort/tests/runtime/fixture.h>
+#include <gort/tests/support/asleep.h>
 #include <gort/tests/support/child.h>
 #include <gort/tests/support/smaps.h>
 
@@ -349,6 +351,46 @@ TEST_CASE("the background scavenger can be left out", "[runtime][scavenger]") {
   const Ledger l = ledger();
   CHECK(l[Place::page_free] > 10_MiB);
   CHECK(l[Reason::scavenger_pace] == 0);
+}
+
+// Who has stopped the world needs these locks: it would wait for ever for a thread that a signal
+// had stopped with one of them.
+TEST_CASE("a thread that changes the settings takes locks in the runtime", "[runtime][scavenger]") {
+  Options options;
+  options.background_scavenger = false;
+  const Runtime runtime(options);
+  const bool limit = GENERATE(false, true);
+  std::atomic<gc::Thread*> thread{nullptr};
+  std::atomic<pid_t> changing{0};
+  std::atomic<bool> go{false};
+  std::thread changes([&] {
+    const AttachThread attach;
+    thread = gc::World::current();
+    while (!go) std::this_thread::yield();
+    changing = ::gettid();
+    if (limit) {
+      set_memory_limit(1_GiB);
+    } else {
+      set_gc_percent(200);
+    }
+  });
+  while (thread == nullptr) std::this_thread::yield();
+  std::atomic<pid_t> releasing{0};
+  std::thread releases;
+  {
+    LockGuard guard(alloc::heap.pages.lock);
+    releases = std::thread([&] {  // waits for that lock with the scavenger's
+      releasing = ::gettid();
+      alloc::scavenger.release_all();
+    });
+    while (releasing == 0 || !gort_test::asleep(releasing)) std::this_thread::yield();
+    go = true;
+    while (changing == 0 || !gort_test::asleep(changing)) std::this_thread::yield();
+    CHECK(thread.load()->runtime_depth.load_relaxed() > 0);
+  }
+  const Blocking blocking;
+  releases.join();
+  changes.join();
 }
 
 TEST_CASE("a scavtrace line has Go's shape", "[runtime][scavenger]") {
