@@ -40,6 +40,9 @@ class Atomic {
     return value_.compare_exchange_strong(expected, desired, std::memory_order_acq_rel,
                                           std::memory_order_acquire);
   }
+  bool cas_seq_cst(T& expected, T desired) {
+    return value_.compare_exchange_strong(expected, desired, std::memory_order_seq_cst);
+  }
   bool cas_weak_acq_rel(T& expected, T desired) {
     return value_.compare_exchange_weak(expected, desired, std::memory_order_acq_rel,
                                         std::memory_order_acquire);

@@ -23,9 +23,6 @@ constinit Collector collector;
 
 namespace {
 
-// Whether number a is at or past b.
-bool reached(std::uint32_t a, std::uint32_t b) { return static_cast<std::int32_t>(a - b) >= 0; }
-
 // Of a thread that helps marking a stop comes no later than this much work.
 constexpr std::size_t kMostHelp = std::size_t{64} << 10;
 // Threads that wait for room look this often whether the CPU limiter has set them free.
@@ -78,8 +75,17 @@ void Collector::shutdown() {
 
 // --- asking and waiting --------------------------------------------------------------------------
 
-std::uint32_t Collector::request(CycleReason reason) {
-  const std::uint32_t number = begun_.load_acquire() + 1;
+std::uint32_t Collector::request(CycleReason reason, bool sweep_all) {
+  std::uint32_t number = begun_.load_acquire() + 1;
+  // Said before that cycle begins, so that it sees it; if it has begun meanwhile, the next one.
+  while (sweep_all) {
+    std::uint32_t swept = sweep_wanted_.load_seq_cst();
+    while (!reached(swept, number) && !sweep_wanted_.cas_seq_cst(swept, number)) {
+    }
+    const std::uint32_t begun = begun_.load_seq_cst();
+    if (!reached(begun, number)) break;
+    number = begun + 1;
+  }
   std::uint32_t wanted = wanted_.load_relaxed();
   while (!reached(wanted, number)) {
     wanted_reason_.store_relaxed(static_cast<std::uint32_t>(reason));
@@ -106,9 +112,7 @@ void Collector::wait(Thread& self, Number& number, std::uint32_t value) {
 
 void Collector::collect(CycleReason reason, bool sweep_all) {
   Thread& self = world.attach();
-  if (sweep_all) sweep_wanted_.store_seq_cst(begun_.load_acquire() + 1);
-  const std::uint32_t number = request(reason);
-  if (sweep_all) sweep_wanted_.store_seq_cst(number);
+  const std::uint32_t number = request(reason, sweep_all);
   wait(self, sweep_all ? swept_ : marked_, number);
 }
 

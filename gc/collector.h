@@ -123,7 +123,7 @@ class Collector {
   static bool out_of_memory(std::size_t bytes, unsigned attempt);
   static void while_parked(void (*f)(void*), void* context);
 
-  std::uint32_t request(CycleReason reason);
+  std::uint32_t request(CycleReason reason, bool sweep_all = false);
   void wait(Thread& self, Number& number, std::uint32_t value);
   void wait_for_room(Thread& self, std::uint32_t number);
   void wake_helper();
@@ -147,6 +147,13 @@ class Collector {
   void publish_limiter() GORT_REQUIRES(limiter_lock_);
   bool put_off(std::size_t bytes);
   void finish_cycle(const CycleRecord& record);
+
+  /// Whether number a is at or past b.
+  static bool reached(std::uint32_t a, std::uint32_t b) {
+    return static_cast<std::int32_t>(a - b) >= 0;
+  }
+  /// Whether somebody waits for the sweep of the cycle that has begun last.
+  bool must_sweep() const { return reached(sweep_wanted_.load_seq_cst(), begun_.load_relaxed()); }
 
   /// False if the system gives no thread. The calling thread is in the runtime.
   bool ensure_thread(Thread& self);
@@ -172,7 +179,7 @@ class Collector {
   Atomic<std::uint32_t> wanted_reason_{0};
   Number small_cycle_{0};   ///< 1: a thread runs a small cycle, or tries to; 0 over a fork
   Number holds_wanted_{0};  ///< threads that wait for the collection lock in hold_cycles()
-  Number sweep_wanted_{0};  ///< somebody waits for this number of `swept`
+  Number sweep_wanted_{0};  ///< the last number of `swept` that somebody waits for
 
   enum ThreadState : std::uint32_t { none, starting, serving, refused };
   Atomic<std::uint32_t> thread_state_{none};

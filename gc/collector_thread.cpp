@@ -125,9 +125,7 @@ void Collector::run_cycle(Thread& self) {
   cycle.finish_sweep();
   cycle.mark();
   announce(cycle);
-  if (options_.background_sweep || sweep_wanted_.load_acquire() == begun_.load_relaxed()) {
-    cycle.sweep();
-  }
+  if (options_.background_sweep || must_sweep()) cycle.sweep();
   limiter_ends_cycle();
   swept_.store_seq_cst(swept_.load_relaxed() + 1);
   futex_wake(swept_, INT_MAX);

@@ -183,7 +183,7 @@ bool Collector::run_small_cycle(Thread& self) {
           return;
         }
         owner->announce(cycle);
-        if (owner->sweep_wanted_.load_acquire() == owner->begun_.load_relaxed()) {
+        if (owner->must_sweep()) {
           alloc::heap.emptied.store_relaxed(alloc::Emptied::freed);
           cycle.sweep();
         } else {

@@ -2,6 +2,9 @@
 
 #include <catch2/catch.hpp>
 
+#include <atomic>
+#include <thread>
+
 #include <gort/base/counters.h>
 #include <gort/base/units.h>
 #include <gort/tests/gc/heap_fixture.h>
@@ -39,4 +42,28 @@ TEST_CASE("where no cycle will begin allocation sweeps nothing", "[gc][sweep]") 
   for (int i = 0; i < 2048; ++i) make_array<char>(2048);
   CHECK(counters.spans_swept.load_relaxed() == before);
   CHECK(alloc::heap.sweep_one() > 0);
+}
+
+TEST_CASE("a collection asked for during another takes no sweep from that", "[gc][sweep]") {
+  static std::atomic<int> swept{0};
+  static std::thread second;
+  swept = 0;
+  gc::CollectorOptions options;
+  options.background_sweep = false;
+  options.on_phase = [](gc::Phase phase) {
+    if (phase == gc::Phase::swept) ++swept;
+    if (phase != gc::Phase::marking_started || second.joinable()) return;
+    std::atomic<gc::Thread*> asking{nullptr};
+    second = std::thread([&asking] {
+      asking = &gc::world.attach();
+      ExactHeap::collect();
+      gc::world.detach();
+    });
+    while (asking == nullptr || !asking.load()->blocking.load_relaxed()) std::this_thread::yield();
+  };
+  const ExactHeap heap(options);
+  make<Node>();
+  ExactHeap::collect();
+  gort_test::join(second);
+  CHECK(swept == 2);
 }
