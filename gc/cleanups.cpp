@@ -302,17 +302,30 @@ CleanupRecord& watch_cleanup(void* object, void (*run)(void*), void (*drop)(void
   return cleanups.watch(object, run, drop, callable, name, id);
 }
 
-void require_object(const void* address, const char* who) {
+namespace {
+
+bool is_object(const void* address) {
   const alloc::Span* span = alloc::span_of(address);
-  if (span != nullptr) {
-    const std::uint32_t slot =
-        span->is_large() ? 0 : span->slot_of(reinterpret_cast<std::uintptr_t>(address));
-    if (slot < span->slot_count && span->is_allocated(slot)) return;
-  }
+  if (span == nullptr) return false;
+  const std::uint32_t slot =
+      span->is_large() ? 0 : span->slot_of(reinterpret_cast<std::uintptr_t>(address));
+  return slot < span->slot_count && span->is_allocated(slot);
+}
+
+}  // namespace
+
+void require_object(const void* address, const char* who) {
+  if (is_object(address)) return;
   alloc::AddressLine found;
   if (collector.started()) {
     world.attach();
-    with_world_stopped([&] { found = alloc::describe(address); });
+    bool object = false;
+    with_world_stopped([&] {
+      // A sweep may just have been exchanging the span's bitmaps.
+      object = is_object(address);
+      if (!object) found = alloc::describe(address);
+    });
+    if (object) return;
   } else {
     found = alloc::describe(address);
   }

@@ -361,6 +361,37 @@ TEST_CASE("only addresses of collected objects have cleanups", "[gc][cleanup]") 
   CHECK_THROWS_AS(add_cleanup(static_cast<Node*>(nullptr), [] {}), std::invalid_argument);
 }
 
+#if !GORT_TSAN  // it is a data race, whose outcome does not count
+
+TEST_CASE("a sweep under way does not make an object look free", "[gc][cleanup]") {
+  ExactHeap heap;
+  Root<Node> node(make<Node>());
+  heap.collect();  // flushes the cache, so that the bit stands for the object
+  const alloc::Span* const span = alloc::span_of(node.get());
+  const std::uint32_t slot = span->slot_of(reinterpret_cast<std::uintptr_t>(node.get()));
+  // As between the two halves of Heap::sweep, for a thread with the bitmaps of before.
+  span->alloc_bits[slot / 64] ^= std::uint64_t{1} << slot % 64;
+  std::atomic<bool> accepted{false};
+  std::atomic<bool> refused{false};
+  std::thread other([&] {
+    try {
+      add_cleanup(node.get(), [] {});
+      accepted = true;
+    } catch (const std::invalid_argument&) {
+      refused = true;
+    }
+    gc::world.detach();
+  });
+  // It has found the bit clear, and now waits for this thread to stop, which happens at polls only.
+  while (!gc::world.stop_requested()) std::this_thread::yield();
+  span->alloc_bits[slot / 64] ^= std::uint64_t{1} << slot % 64;
+  gort_test::join(other);
+  CHECK(accepted);
+  CHECK_FALSE(refused);
+}
+
+#endif
+
 TEST_CASE("who is refused a cleanup is told what is at the address", "[gc][cleanup]") {
   ExactHeap heap;
   auto message = [](const void* address) -> std::string {
