@@ -57,7 +57,8 @@ struct CollectorOptions {
   std::size_t markers = 0;
   /// Destructors and cleanups run on a thread of their own; otherwise only in run_cleanups().
   bool cleanup_thread = true;
-  /// Called at the end of each cycle, world running, on the thread that ran it: must not allocate.
+  /// Called at the end of each cycle, world running, on the thread that ran it: must not allocate
+  /// and not throw.
   void (*on_cycle)(const CycleRecord&) = nullptr;
   /// Called on the same thread when a cycle reaches a phase, world running; it may take its time.
   void (*on_phase)(Phase) = nullptr;

@@ -1,5 +1,6 @@
 #include <gort/runtime/runtime.h>
 
+#include <new>
 #include <stdexcept>
 
 #include <gort/alloc/heap.h>
@@ -20,16 +21,22 @@ std::int64_t started_at_ns = 0;  // constant while started
 bool trace_cycles = false;     // constant while started
 bool trace_scavenger = false;  // likewise
 
-// At the end of each cycle, world running.
-void cycle_ended(const gc::CycleRecord& cycle) {
-  if (trace_cycles || trace_scavenger) {
-    const Blocking blocking;  // whoever reads that may take their time
+void trace(const gc::CycleRecord& cycle) {
+  const Blocking blocking;  // whoever reads that may take their time
+  try {
     if (trace_cycles) {
       const int percent = static_cast<int>(gc::collector.cpu_share() * 100);
       write_line(gctrace_line(cycle, started_at_ns, percent));
     }
     if (trace_scavenger) write_line(scavtrace_line(take_background_work(), false));
+  } catch (const std::bad_alloc&) {
+    write_line("gort: no memory for the trace of a cycle");
   }
+}
+
+// At the end of each cycle, world running. An exception would leave the cycle half done.
+void cycle_ended(const gc::CycleRecord& cycle) noexcept {
+  if (trace_cycles || trace_scavenger) trace(cycle);
   alloc::scavenger.cycle_ended(cycle.goal, cycle.next_goal);
 }
 

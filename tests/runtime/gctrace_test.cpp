@@ -1,5 +1,8 @@
 #include <catch2/catch.hpp>
 
+#include <atomic>
+#include <cstdlib>
+#include <new>
 #include <regex>
 #include <thread>
 
@@ -10,6 +13,24 @@
 #include <gort/tests/support/child.h>
 
 using namespace gort;
+
+namespace {
+
+std::atomic<bool> no_memory{false};
+
+}  // namespace
+
+// Not inlined: where the compiler sees one of a pair it warns of the other.
+GORT_NOINLINE void* operator new(std::size_t bytes) {
+  void* const block = no_memory ? nullptr : std::malloc(bytes);
+  return block != nullptr ? block : throw std::bad_alloc();
+}
+// Of its own, as a sanitizer's would not go by way of the one above.
+GORT_NOINLINE void* operator new(std::size_t bytes, const std::nothrow_t&) noexcept {
+  return std::malloc(bytes);
+}
+GORT_NOINLINE void operator delete(void* block) noexcept { std::free(block); }
+GORT_NOINLINE void operator delete(void* block, std::size_t) noexcept { std::free(block); }
 
 TEST_CASE("times have Go's two digits", "[runtime][gctrace]") {
   CHECK(gctrace_ms(0) == "0");
@@ -62,4 +83,19 @@ TEST_CASE("GORT_DEBUG=gctrace=1 writes one line a collection", "[runtime][gctrac
     CHECK(std::regex_match(text, line));
   }
   CHECK(count == 3);
+}
+
+TEST_CASE("a cycle that finds no memory for its trace goes without", "[runtime][gctrace]") {
+  const auto result = gort_test::in_child([] {
+    ::setenv("GORT_DEBUG", "gctrace=1", 1);
+    start();
+    no_memory = true;
+    collect();
+    collect();
+    no_memory = false;
+    shutdown();
+  });
+  CHECK(result.exit_code == 0);
+  const std::string line = "gort: no memory for the trace of a cycle\n";
+  CHECK(result.errors == line + line);
 }
