@@ -35,4 +35,6 @@ SpanClass add_uniform_class(std::size_t size_class, Tag tag, std::uint64_t refer
   return static_cast<SpanClass>(n);
 }
 
+void free_span_classes_in_child() { registration_lock.reset_in_child(); }
+
 }  // namespace gort::alloc

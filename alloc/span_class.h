@@ -54,6 +54,9 @@ std::size_t span_class_limit();
 /// A new uniform class, or 0 if there are none left. Any thread.
 SpanClass add_uniform_class(std::size_t size_class, Tag tag, std::uint64_t reference_mask);
 
+/// In the child of a fork: a thread that is gone may have been adding one.
+void free_span_classes_in_child();
+
 inline const SizeClassInfo& size_class_info(SpanClass span_class) {
   return kSizeClasses[span_class_info(span_class).size_class];
 }

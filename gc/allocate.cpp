@@ -19,6 +19,8 @@ struct UniformClass {
 };
 UniformClass uniform_classes[alloc::kMaxUniformClasses];
 std::size_t uniform_count = 0;
+// Of a type that came too late: large objects' too, like 0, so a run of it is never there.
+constexpr alloc::SpanClass kNoUniformClass = alloc::kLargeNoscan;
 
 // The class for objects of this size class and mask, registered if need be; 0 if none are left.
 alloc::SpanClass uniform_class_of(std::size_t size_class, std::uint64_t mask, LayoutId layout) {
@@ -55,7 +57,10 @@ std::size_t block_size(const void* object) {
 }
 
 // Half an entry at most is lost.
-void free_span_classes_in_child() { class_lock.reset_in_child(); }
+void free_span_classes_in_child() {
+  class_lock.reset_in_child();
+  alloc::free_span_classes_in_child();
+}
 
 namespace detail {
 
@@ -65,9 +70,10 @@ void* allocate_typed_slow(std::size_t size, LayoutId layout_id, Atomic<std::uint
   alloc::SpanClass uniform = span_class.load_acquire();
   if (uniform == 0) {
     uniform = uniform_class_of(size_class, layout(layout_id).mask, layout_id);
-    if (uniform == 0) return allocate(size, layout_id);
+    if (uniform == 0) uniform = kNoUniformClass;
     span_class.store_release(uniform);
   }
+  if (uniform == kNoUniformClass) return allocate(size, layout_id);
   return alloc::thread_cache->allocate(uniform, alloc::kSizeClasses[size_class].size);
 }
 

@@ -9,9 +9,10 @@
 //   references, larger, or if there   base scan class: the slot is described by a tag written at
 //   are no uniform classes left       allocation
 //
-// The class number of a type lives in one static variable. Until it is registered it is 0, the
-// class of large objects, whose run is always empty: the fast path then fails by itself and the
-// slow path registers the type. So nothing is asked twice.
+// The class number of a type lives in one static variable. Until it is registered it is 0, a class
+// of large objects, whose run is always empty: the fast path then fails by itself and the slow path
+// registers the type. If there are no classes left it becomes 1, the other class of large objects:
+// the slow path then goes on to the base class. So nothing is asked twice.
 
 #include <cstddef>
 #include <cstdint>

@@ -4,7 +4,9 @@
 #include <utility>
 
 #include <gort/alloc/collector_hooks.h>
+#include <gort/base/fatal.h>
 #include <gort/tests/gc/heap_fixture.h>
+#include <gort/tests/support/child.h>
 
 using namespace gort;
 using gort_test::ExactHeap;
@@ -68,4 +70,24 @@ TEST_CASE("who learns of a uniform class sees what it was registered with", "[gc
   CHECK(span->reference_mask == std::uint64_t{1} << 23);
   heap.collect();
   CHECK(heap.objects() == 4);
+}
+
+TEST_CASE("a type that finds no uniform class left asks once", "[gc][type_class]") {
+  const auto result = gort_test::in_child([] {  // the classes of this process are still needed
+    const gort_test::SignalHeap heap;
+    while (alloc::add_uniform_class(1, 0, 0) != 0) {
+    }
+    const std::uint64_t bits = 1;
+    const gc::LayoutId layout = gc::intern_layout(128, &bits, "late");
+    Atomic<std::uint16_t> span_class{0};
+    for (int i = 0; i < 3; ++i) {
+      const void* const object = gc::detail::allocate_typed_slow(128, layout, span_class);
+      const alloc::Span* const span = alloc::span_of(object);
+      GORT_CHECK(span_class.load_relaxed() == alloc::kLargeNoscan, "asks again");
+      GORT_CHECK(span->slot_tags != nullptr && !span->noscan, "no span with tags");
+      GORT_CHECK(alloc::thread_cache->try_allocate(alloc::kLargeNoscan, 128) == nullptr, "a run");
+    }
+  });
+  CHECK(result.exit_code == 0);
+  CHECK(result.errors.empty());
 }
