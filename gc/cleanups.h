@@ -82,16 +82,21 @@ class Cleanups {
       poll();
     }
   }
-  /// Finds the suspect blocks. World running, markers too; calls `poll()` now and then.
+  /// Finds the suspect blocks, and how many records in them watch unmarked objects. World running,
+  /// markers too; calls `poll()` now and then.
   template <class F>
-  void find_suspects(F&& poll) {
+  std::size_t find_suspects(F&& poll) {
+    std::size_t count = 0;
     for (Block* block = first_block(); block != nullptr; block = block->next) {
       block->suspect = false;
       for (CleanupRecord& record : block->records) {
-        if (watches_white(record)) block->suspect = true;
+        if (!watches_white(record)) continue;
+        block->suspect = true;
+        ++count;
       }
       poll();
     }
+    return count;
   }
   /// Destructors of unmarked objects: watching -> dying. The list, through `next`. World stopped,
   /// nothing grey.

@@ -69,6 +69,7 @@ void Collector::shutdown() {
   last_marked_.store_relaxed(0);
   last_roots_.store_relaxed(0);
   last_objects_.store_relaxed(0);
+  last_ends_.store_relaxed(0);
   allocating_threads_.store_relaxed(1);
   alloc::heap.heap_live.store_relaxed(0);
 }

@@ -194,6 +194,7 @@ class Collector {
   Atomic<std::size_t> last_marked_{0};
   Atomic<std::size_t> last_roots_{0};
   Atomic<std::size_t> last_objects_{0};        ///< how many were marked
+  Atomic<std::size_t> last_ends_{0};           ///< destructors and cleanups that became due
   Atomic<std::size_t> allocating_threads_{1};  ///< most in one of the last cycles
   unsigned fewer_threads_ = 0;  ///< cycles since there were as many; guard: lock_, world stopped
   Atomic<std::size_t> runway_{0};

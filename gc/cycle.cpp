@@ -301,6 +301,7 @@ void Cycle::end_marking() {
   collector_.last_marked_.store_relaxed(record_.marked);
   collector_.note_allocating_threads(allocating_threads_);
   collector_.last_objects_.store_relaxed(mark_pool.objects_marked.load_relaxed());
+  collector_.last_ends_.store_relaxed(watched_white_);
   collector_.last_roots_.store_relaxed(record_.stack_bytes + record_.root_bytes);
   collector_.runway_.store_relaxed(
       mark_runway(allocated, traced, record_.assisted, record_.marked));

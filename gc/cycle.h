@@ -69,8 +69,8 @@ class Cycle {
   void mark_tiny_blocks();
   /// Caches give back what they hold. World stopped.
   void flush_caches();
-  /// Takes all marks back. World stopped.
-  void unmark();
+  /// Takes all marks back, and the world goes on. World stopped.
+  void give_up();
   void mark_roots();
   void drain();
   /// Stops the world; true, with the world stopped, if nothing is grey.
@@ -120,6 +120,7 @@ class Cycle {
   std::int64_t mark_start_ns_ = 0;
   std::int64_t mark_start_cpu_ns_ = 0;
   CleanupRecord* dying_ = nullptr;  // destructors that are due, to be marked from
+  std::size_t watched_white_ = 0;   // destructors and cleanups that are due
   std::size_t black_bytes_ = 0;     // unused slots of runs that turned black
   std::size_t allocating_threads_ = 0;
   alloc::Emptied emptied_ = alloc::Emptied::freed;  // what the sweep does with empty spans

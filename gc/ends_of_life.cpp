@@ -138,7 +138,7 @@ class DeadGraph {
 void Cycle::look_for_dead() {
   const auto between = [this] { poll(); };
   weak_slots.find_suspects(between);
-  cleanups.find_suspects(between);
+  watched_white_ = std::max(watched_white_, cleanups.find_suspects(between));
 }
 
 bool Cycle::begin_dying() {

@@ -22,9 +22,14 @@
 //
 // The number of objects is a guess. If there turn out to be more than kMostObjects, or more than
 // kMostBytes to look at, all marks are taken back, the world goes on, and the collector's thread is
-// asked for a cycle as usual, which also corrects the guess. So no stop gets longer than marking
-// that much takes (a quarter of a millisecond), and taking back the marks of a heap that was small
-// at the last cycle.
+// asked for a cycle as usual, which also corrects the guess. The same goes for destructors and
+// cleanups: to find an order for what dies and to mark it takes a third of a microsecond each, so
+// if more than kMostEnds are due, the collector's thread does it, with the world running; and as
+// the stop looks at every weak slot and every watched object, a heap with many of them is not tried
+// at all. So no stop gets longer than marking that much takes (a quarter of a millisecond), and
+// taking back the marks of a heap that was small at the last cycle. Not counted are the roots, and
+// what is reached by dead objects with destructors alone: no more than was allocated since the last
+// cycle.
 //
 // One thread at a time tries that, from before it raises `wanted` until it has let go of the
 // collection lock (`small_cycle_`). The processor may be taken from it on the way, for
@@ -40,9 +45,11 @@
 #include <gort/alloc/heap.h>
 #include <gort/base/clock.h>
 #include <gort/base/counters.h>
+#include <gort/gc/cleanups.h>
 #include <gort/gc/collector.h>
 #include <gort/gc/cycle.h>
 #include <gort/gc/roots.h>
+#include <gort/gc/weak.h>
 
 namespace gort::gc {
 namespace {
@@ -50,6 +57,7 @@ namespace {
 constexpr std::size_t kFewObjects = 12288;
 constexpr std::size_t kMostObjects = 16384;
 constexpr std::size_t kMostBytes = std::size_t{3} << 20;
+constexpr std::size_t kMostEnds = 512;
 // Scanned between two looks at how much it has become.
 constexpr std::size_t kPieceBytes = std::size_t{16} << 10;
 
@@ -109,13 +117,14 @@ bool Cycle::mark_in_one_stop() {
   for (bool more = true; more;) {
     while (marker_.drain(kPieceBytes)) {
       if (!too_much(marker_)) continue;
-      unmark();
-      resume();
-      counters.given_up_cycles.fetch_add_relaxed(1);
-      counters.stop_ns.fetch_add_relaxed(static_cast<std::uint64_t>(record_.stops_ns));
+      give_up();
       return false;
     }
     look_for_dead();
+    if (watched_white_ > kMostEnds) {
+      give_up();
+      return false;
+    }
     more = begin_dying();
     mark_dying();
   }
@@ -130,14 +139,19 @@ bool Cycle::mark_in_one_stop() {
   return true;
 }
 
-void Cycle::unmark() {
+void Cycle::give_up() {
   marker_.discard();
   alloc::heap.for_each_span([](const alloc::Span& span) { span.unmark_all(); });
+  resume();
+  counters.given_up_cycles.fetch_add_relaxed(1);
+  counters.stop_ns.fetch_add_relaxed(static_cast<std::uint64_t>(record_.stops_ns));
 }
 
 bool Collector::try_small_cycle(Thread& self, std::size_t bytes) {
   if (!options_.small_cycles || options_.on_phase != nullptr) return false;
   if (last_objects_.load_relaxed() > kFewObjects) return false;
+  if (last_ends_.load_relaxed() > kMostEnds) return false;
+  if (weak_slots.count() + cleanups.watched() > kMostObjects) return false;
   std::uint32_t nobody = 0;
   if (!small_cycle_.cas_acq_rel(nobody, 1)) {
     if (alloc::heap.heap_live.load_relaxed() + bytes > hard_limit(goal()) &&
