@@ -71,9 +71,9 @@ void start(const Options& options) {
   collector_options.on_event_context = options.on_gc_event_context;
   trace_cycles = options.gctrace;
   trace_scavenger = options.scavtrace;
+  gc::collector.start(collector_options);  // throws if it is refused: then nothing has started
+  const gc::MaybeRuntimeScope runtime;     // as in set_gc_percent()
   if (options.background_scavenger) alloc::scavenger.start();
-  gc::collector.start(collector_options);
-  const gc::MaybeRuntimeScope runtime;  // as in set_gc_percent()
   alloc::scavenger.set_memory_limit(options.memory_limit);
 }
 

@@ -2,7 +2,9 @@
 
 #include <atomic>
 #include <chrono>
+#include <csignal>
 #include <regex>
+#include <system_error>
 #include <thread>
 #include <vector>
 
@@ -391,6 +393,17 @@ TEST_CASE("a thread that changes the settings takes locks in the runtime", "[run
   const Blocking blocking;
   releases.join();
   changes.join();
+}
+
+TEST_CASE("a start that fails leaves no scavenger behind", "[runtime][scavenger]") {
+  Options options;
+  options.stop_signal = SIGKILL;
+  CHECK_THROWS_AS(start(options), std::system_error);
+  options = {};
+  options.background_scavenger = false;
+  options.memory_limit = 1_GiB;
+  Runtime runtime(options);
+  CHECK_FALSE(alloc::scavenger.figures().running);
 }
 
 TEST_CASE("a scavtrace line has Go's shape", "[runtime][scavenger]") {
