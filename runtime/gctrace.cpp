@@ -7,7 +7,7 @@
 namespace gort {
 namespace {
 
-// Go rounds sizes up to whole MiB in the goal and down in the rest.
+// Rounded down to whole MiB, as Go does.
 std::size_t megabytes(std::size_t bytes) { return bytes >> 20; }
 
 }  // namespace

@@ -8,9 +8,10 @@
 //
 // a and c are the stops that begin and end marking, b is what lies between them, with the program
 // running (and any further stop that did not end it). d and h are a and c on all P processors; e is
-// the processor time of allocating threads that helped, f that of the collector's own thread, g
-// (idle workers) is always 0. x, y, z are the heap when marking began, when it ended, and what was
-// marked. U is the share of all processors that collections have used since the start.
+// the processor time of allocating threads that helped, f that of the collector's own thread and
+// its dedicated workers, g that of workers on processors that nobody used. x, y, z are the heap
+// when marking began, when it ended, and what was marked. U is the share of all processors that
+// collections have used since the start.
 
 #include <string>
 
