@@ -57,7 +57,9 @@ TEST_CASE("a raw pointer on the stack keeps its object and what that reaches", "
   gc::collector.shutdown();
 }
 
-#if !GORT_TSAN  // it ends the child of a process that has had threads
+// The thread sanitizer ends the child of a process that has had threads; the undefined behaviour
+// sanitizer wants a descriptor for each look at an object with a vtable, such as the exception.
+#if !GORT_TSAN && !GORT_ASAN
 
 // For the first thread of a process, which this one is, a file descriptor is needed to know it.
 TEST_CASE("a thread whose stack cannot be known is not attached", "[gc][stack]") {
@@ -80,7 +82,7 @@ TEST_CASE("a thread whose stack cannot be known is not attached", "[gc][stack]")
     bool refused = false;
     try {
       use();
-    } catch (const std::system_error&) {  // to look into it the sanitizer wants a descriptor, too
+    } catch (const std::system_error&) {
       refused = true;
     }
     GORT_CHECK(refused == scanned, "refused: {}", refused);
