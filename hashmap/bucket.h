@@ -68,6 +68,10 @@ inline constexpr std::size_t kSlotSize = kIndirect<T> ? kWordSize : kStoredSize<
 template <class T>
 inline constexpr bool kSlotHasReferences = kIndirect<T> || gc::kHasReferences<T>;
 
+/// Copying a T's slot throws nothing.
+template <class T>
+inline constexpr bool kCopiesSafely = kIndirect<T> || std::is_nothrow_copy_constructible_v<T>;
+
 template <class K, class V>
 inline constexpr BucketShape kShape = [] {
   static_assert(std::is_trivially_destructible_v<K> && std::is_trivially_destructible_v<V>,

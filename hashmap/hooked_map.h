@@ -100,10 +100,12 @@ class HookedMap {
     const M map = map_.get();
     const auto cell = Table::find(map.header(), key);
     if (!cell) return false;
-    const hashmap::Kept<K> old_key(*cell.key());
-    const hashmap::Kept<V> old_value(*cell.elem());
-    map.erase(*old_key);
-    call(hooks_.on_delete, *old_key, *old_value);
+    const K old_key = *cell.key();
+    const V old_value = *cell.elem();
+    const hashmap::PinnedReferences<K> pin_key(&old_key);
+    const hashmap::PinnedReferences<V> pin_value(&old_value);
+    map.erase(old_key);
+    call(hooks_.on_delete, old_key, old_value);
     return true;
   }
 

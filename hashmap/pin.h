@@ -21,6 +21,7 @@
 #include <gort/base/config.h>
 #include <gort/gc/barrier.h>
 #include <gort/gc/layout.h>
+#include <gort/hashmap/bucket.h>
 
 namespace gort::hashmap {
 
@@ -87,8 +88,9 @@ class PinnedReferences<std::string_view> {
 };
 
 /// What a write was given, for as long as the map may move chains: a copy, since the original may
-/// stand in the map itself (m[b] = *m.find(a)), where moving its chain clears it; with pins on what
-/// that refers to if `kPinned`. What has a destructor stands in no map, and is not copied.
+/// stand in a bucket of the map itself (m[b] = *m.find(a)), where moving its chain clears it; with
+/// pins on what that refers to if `kPinned`. What is too large for a bucket, or has a destructor,
+/// stands in none, and is not copied.
 template <class T, bool kPinned = true>
 class Kept {
  public:
@@ -101,10 +103,10 @@ class Kept {
   struct NoPins {
     explicit NoPins(const T* /*object*/) {}
   };
-  static constexpr bool kMayStandInMap =
-      std::is_trivially_destructible_v<T> && std::is_copy_constructible_v<T>;
+  static constexpr bool kCopied =
+      !kIndirect<T> && std::is_trivially_destructible_v<T> && std::is_copy_constructible_v<T>;
 
-  const std::conditional_t<kMayStandInMap, T, const T&> object_;
+  const std::conditional_t<kCopied, T, const T&> object_;
   const std::conditional_t<kPinned, PinnedReferences<T>, NoPins> pins_;
 };
 

@@ -60,9 +60,8 @@ struct Table {
   static const MapType& type() { return map_type<K, V, Hash>(); }
 
   /// No hash and no copy throws while a chain is moved; an overflow bucket may still be refused.
-  static constexpr bool kMovesSafely = noexcept(Hash{}(std::declval<const K&>(), 0U)) &&
-                                       (kIndirect<K> || std::is_nothrow_copy_constructible_v<K>)&&(
-                                           kIndirect<V> || std::is_nothrow_copy_constructible_v<V>);
+  static constexpr bool kMovesSafely =
+      noexcept(Hash{}(std::declval<const K&>(), 0U)) && kCopiesSafely<K> && kCopiesSafely<V>;
 
   /// How overwriting and erasing come to their cell. The other way has functions of its own: with
   /// the jump in between, writes to small maps took a fifth more, though they never went through

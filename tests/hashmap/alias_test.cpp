@@ -3,6 +3,7 @@
 
 #include <catch2/catch.hpp>
 
+#include <array>
 #include <string>
 
 #include <gort/hashmap/hooked_map.h>
@@ -16,6 +17,11 @@ using namespace gort_test;
 namespace {
 
 constexpr long kPairs = 2000;
+
+struct Huge {
+  std::array<char, std::size_t{16} << 20> bytes{};
+  GORT_POINTER_FREE();
+};
 
 /// Fills the map by `write(map, i)`, which writes pair i with the value of pair i - 1.
 template <class V, class Write>
@@ -46,6 +52,16 @@ TEST_CASE("a value may be given by its place in the map", "[hashmap][alias]") {
   hand_down_in_all_ways<long>(true);
   hand_down_in_all_ways<Bytes128>(true);
   hand_down<long>(true, [](auto map, long i) { map[i] += *map.find(i - 1); });
+}
+
+TEST_CASE("a value that is larger than the stack is not copied to it", "[hashmap][alias]") {
+  const Runtime runtime;
+  static Huge huge;
+  huge.bytes[huge.bytes.size() - 1] = 7;
+  const Root<Map<long, Huge>> map = make_map<long, Huge>();
+  map->insert_or_assign(1, huge);
+  map->insert_or_assign(2, *map->find(1));
+  CHECK(map->find(2)->bytes[huge.bytes.size() - 1] == 7);
 }
 
 TEST_CASE("a key may be given by its place in the map", "[hashmap][alias]") {
