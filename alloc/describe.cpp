@@ -37,7 +37,7 @@ AddressLine describe(const void* pointer) {
   if (arena == nullptr) return line("{:#x}: not in the heap", address);
   const Span* span = span_of(address);
   if (span == nullptr) return line("{:#x}: {}", address, page_state(*arena, address));
-  const std::uint32_t slot = span->is_large() ? 0 : span->slot_of(address);
+  const std::uint32_t slot = span->slot_of_any(address);
   if (slot >= span->slot_count) {
     return line("{:#x}: {}, the tail of the span at {:#x}", address, place_name(Place::span_waste),
                 span->start);

@@ -83,9 +83,14 @@ struct Span {
   std::size_t bit_words() const { return bits::words_for(slot_count); }
   bool is_large() const { return reciprocal == 0; }
 
-  /// The slot that `address` (inside the span) falls into; >= slot_count in the tail waste.
+  /// The slot that `address` (inside the span) falls into; >= slot_count in the tail waste. Not for
+  /// large objects.
   std::uint32_t slot_of(std::uintptr_t address) const {
     return divide_by_size(address - start, reciprocal);
+  }
+  /// The same, of a large object too.
+  std::uint32_t slot_of_any(std::uintptr_t address) const {
+    return is_large() ? 0 : slot_of(address);
   }
   std::uintptr_t slot_start(std::uint32_t slot) const { return start + slot * elem_size; }
 

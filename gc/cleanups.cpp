@@ -305,11 +305,7 @@ CleanupRecord& watch_cleanup(void* object, void (*run)(void*), void (*drop)(void
 namespace {
 
 bool is_object(const void* address) {
-  const alloc::Span* span = alloc::span_of(address);
-  if (span == nullptr) return false;
-  const std::uint32_t slot =
-      span->is_large() ? 0 : span->slot_of(reinterpret_cast<std::uintptr_t>(address));
-  return slot < span->slot_count && span->is_allocated(slot);
+  return object_at(reinterpret_cast<std::uintptr_t>(address)).span != nullptr;
 }
 
 }  // namespace

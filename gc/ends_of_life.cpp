@@ -93,10 +93,8 @@ class DeadGraph {
   };
 
   void visit(Marker& marker, std::uintptr_t address) {
-    const alloc::Span* span = alloc::span_of(address);
+    const auto [span, slot] = object_at(address);
     if (span == nullptr) return;
-    const std::uint32_t slot = span->is_large() ? 0 : span->slot_of(address);
-    if (slot >= span->slot_count || !span->is_allocated(slot)) return;
     const std::uintptr_t start = span->slot_start(slot);
     Doomed* const doomed = find(start);
     if (doomed != nullptr) {

@@ -209,6 +209,18 @@ inline constexpr auto kTypeName = [] {
 
 namespace detail {
 
+/// The id that `known` holds, or has got here. No static local would do: the child of a fork might
+/// find its guard taken. To intern a layout twice gives the same id.
+inline LayoutId known_or_interned(Atomic<LayoutId>& known, std::size_t size,
+                                  const std::uint64_t* words, const char* name) {
+  LayoutId id = known.load_acquire();
+  if (GORT_UNLIKELY(id == kNoReferences)) {
+    id = intern_layout(size, words, name);
+    known.store_release(id);
+  }
+  return id;
+}
+
 template <class T>
 inline constinit Atomic<LayoutId> known_layout{kNoReferences};
 
@@ -228,13 +240,8 @@ LayoutId layout_id() {
   if constexpr (!kHasReferences<T>) {
     return kNoReferences;
   } else {
-    // No static local: the child of a fork might find its guard taken. Twice gives the same id.
-    LayoutId id = detail::known_layout<T>.load_acquire();
-    if (GORT_UNLIKELY(id == kNoReferences)) {
-      id = intern_layout(sizeof(T), kReferenceBits<T>.bits.data(), type_name<T>());
-      detail::known_layout<T>.store_release(id);
-    }
-    return id;
+    return detail::known_or_interned(detail::known_layout<T>, sizeof(T),
+                                     kReferenceBits<T>.bits.data(), type_name<T>());
   }
 }
 

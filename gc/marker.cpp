@@ -3,7 +3,6 @@
 #include <algorithm>
 
 #include <gort/alloc/heap.h>
-#include <gort/gc/scan.h>
 
 namespace gort::gc {
 
@@ -85,7 +84,7 @@ GORT_ALWAYS_INLINE void Marker::locate(Found found) {
   }
 }
 
-GORT_ALWAYS_INLINE void Marker::mark(Located object) {
+GORT_ALWAYS_INLINE void Marker::mark(ObjectSlot object) {
   const alloc::Span* const span = object.span;
   if (!span->mark(object.slot)) return;
   ++objects_marked_;
@@ -99,11 +98,8 @@ void Marker::settle() {
 }
 
 void Marker::mark_address(std::uintptr_t address) {
-  const alloc::Span* const span = alloc::span_of(address);
-  if (span == nullptr) return;
-  const std::uint32_t slot = span->is_large() ? 0 : span->slot_of(address);
-  if (slot >= span->slot_count || !span->is_allocated(slot)) return;  // stale, or no address at all
-  mark({span, slot});
+  const ObjectSlot object = object_at(address);
+  if (object.span != nullptr) mark(object);  // else stale, or no address at all
 }
 
 GORT_ALWAYS_INLINE void Marker::scan(Grey grey) {

@@ -39,6 +39,7 @@
 #include <gort/alloc/span.h>
 #include <gort/base/config.h>
 #include <gort/gc/mark_pool.h>
+#include <gort/gc/scan.h>
 
 namespace gort::gc {
 
@@ -86,10 +87,6 @@ class Marker {
     const alloc::Span* span = nullptr;
     std::uintptr_t address = 0;
   };
-  struct Located {
-    const alloc::Span* span = nullptr;
-    std::uint32_t slot = 0;
-  };
   template <class T, std::size_t kCapacity>
   class Ring {
    public:
@@ -120,7 +117,7 @@ class Marker {
 
   void visit(std::uintptr_t address);
   void locate(Found found);
-  void mark(Located object);
+  void mark(ObjectSlot object);
   /// Whatever is on its way is marked now.
   void settle();
   void queue(Grey grey);
@@ -136,7 +133,7 @@ class Marker {
   GreyBlock* full_ = nullptr;  // kept ones
   bool keeps_full_ = false;
   Ring<Found, 8> found_;
-  Ring<Located, 16> located_;
+  Ring<ObjectSlot, 16> located_;
   Ring<Grey, 16> window_;
   std::size_t objects_marked_ = 0;
   std::size_t bytes_marked_ = 0;

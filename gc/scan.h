@@ -27,12 +27,25 @@ GORT_ALWAYS_INLINE void for_each_word(std::uintptr_t* words, std::uint64_t mask,
 
 }  // namespace detail
 
+/// An object, by where it lies.
+struct ObjectSlot {
+  const alloc::Span* span = nullptr;  ///< null: there is none
+  std::uint32_t slot = 0;
+};
+
+/// The allocated object that `address` points into, if it does. Any bit pattern.
+inline ObjectSlot object_at(std::uintptr_t address) {
+  const alloc::Span* span = alloc::span_of(address);
+  if (span == nullptr) return {};
+  const std::uint32_t slot = span->slot_of_any(address);
+  if (slot >= span->slot_count || !span->is_allocated(slot)) return {};
+  return {span, slot};
+}
+
 /// True if `address` points into an allocated object that is not marked.
 inline bool is_white(std::uintptr_t address) {
-  const alloc::Span* span = alloc::span_of(address);
-  if (span == nullptr) return false;
-  const std::uint32_t slot = span->is_large() ? 0 : span->slot_of(address);
-  return slot < span->slot_count && span->is_allocated(slot) && !span->is_marked(slot);
+  const ObjectSlot object = object_at(address);
+  return object.span != nullptr && !object.span->is_marked(object.slot);
 }
 
 /// Calls `f(word)` with each reference word (std::uintptr_t&) of `count` elements of this layout.

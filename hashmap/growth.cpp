@@ -27,24 +27,15 @@ constexpr std::size_t kWipeStep = 8;
 constexpr std::uint64_t kFirstWord = 1;  // bit map: word 0 is a reference
 constexpr std::uint64_t kAllExtraWords = 0b111;
 
-gc::LayoutId known_or_interned(Atomic<gc::LayoutId>& known, std::size_t size, std::uint64_t words,
-                               const char* name) {
-  gc::LayoutId id = known.load_acquire();
-  if (GORT_UNLIKELY(id == gc::kNoReferences)) {
-    id = gc::intern_layout(size, &words, name);  // twice gives the same id
-    known.store_release(id);
-  }
-  return id;
-}
-
-// Interned at the first call; no static object, for the reason of map_type().
 gc::LayoutId extra_layout() {
   static constinit Atomic<gc::LayoutId> known{gc::kNoReferences};
-  return known_or_interned(known, sizeof(Extra), kAllExtraWords, "gort::hashmap::Extra");
+  return gc::detail::known_or_interned(known, sizeof(Extra), &kAllExtraWords,
+                                       "gort::hashmap::Extra");
 }
 gc::LayoutId list_layout() {
   static constinit Atomic<gc::LayoutId> known{gc::kNoReferences};
-  return known_or_interned(known, sizeof(OverflowList), kFirstWord, "gort::hashmap::OverflowList");
+  return gc::detail::known_or_interned(known, sizeof(OverflowList), &kFirstWord,
+                                       "gort::hashmap::OverflowList");
 }
 gc::LayoutId entries_layout() { return gc::layout_id<Ref<void>>(); }
 

@@ -79,7 +79,7 @@ void locate_in_span(const alloc::Span& span, Location& out, const char*& type) {
   out.noscan = span.noscan;
   out.live_in_span = tally.objects;
   out.slots_in_span = span.slot_count;
-  out.slot = span.is_large() ? 0 : span.slot_of(out.address);
+  out.slot = span.slot_of_any(out.address);
   if (out.slot >= span.slot_count) {
     out.place = Place::span_waste;
     return;
