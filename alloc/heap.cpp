@@ -162,13 +162,17 @@ void* Heap::allocate_large(std::size_t bytes, bool noscan, Tag tag, std::size_t 
     slow_path.cache().owe_sweep(bytes);
     slow_path.cache().pay_sweep_debt();
     span = take_large(bytes, span_class, tag, alignment, run);
-    dirty_bytes = (run.dirty_end - run.dirty_begin) * kPageSize;
-    if (dirty_bytes <= kZeroPiece) {
-      std::memset(reinterpret_cast<void*>(run.start + run.dirty_begin * kPageSize), 0, dirty_bytes);
-      return publish_large(span);
+    if (GORT_LIKELY(span != nullptr)) {
+      dirty_bytes = (run.dirty_end - run.dirty_begin) * kPageSize;
+      if (dirty_bytes <= kZeroPiece) {
+        std::memset(reinterpret_cast<void*>(run.start + run.dirty_begin * kPageSize), 0,
+                    dirty_bytes);
+        return publish_large(span);
+      }
+      unpublished_bytes_.fetch_add_relaxed(span->bytes());
     }
-    unpublished_bytes_.fetch_add_relaxed(span->bytes());
   }
+  if (span == nullptr) throw std::bad_alloc();  // behind the slow path: see ThreadCache::refill()
   // Nobody can see the object yet, so the world may stop while it is zeroed, and a cycle may begin
   // and end.
   try {
@@ -191,7 +195,7 @@ void* Heap::allocate_large(std::size_t bytes, bool noscan, Tag tag, std::size_t 
   }
 }
 
-// Pages and a record for a large object. In a slow path.
+// Pages and a record for a large object; null if there is no memory. In a slow path.
 Span* Heap::take_large(std::size_t bytes, SpanClass span_class, Tag tag, std::size_t alignment,
                        PageRun& run) {
   const Pages count = Pages::holding(bytes);
@@ -210,7 +214,7 @@ Span* Heap::take_large(std::size_t bytes, SpanClass span_class, Tag tag, std::si
     }
     if (collector_hooks.out_of_memory == nullptr ||
         !collector_hooks.out_of_memory(count.bytes(), attempt)) {
-      throw std::bad_alloc();
+      return nullptr;
     }
   }
 }

@@ -16,16 +16,20 @@ constinit ThreadCache unattached_cache;
 constinit GORT_TLS ThreadCache* thread_cache = &unattached_cache;
 
 void* ThreadCache::refill_and_allocate(SpanClass span_class, std::size_t size) {
-  const SlowPath slow_path(size, *this);
-  ThreadCache& cache = slow_path.cache();
-  if (&cache == &unattached_cache) {
-    throw std::logic_error("gort: call gort::start() before allocating");
+  {
+    const SlowPath slow_path(size, *this);
+    ThreadCache& cache = slow_path.cache();
+    if (&cache == &unattached_cache) {
+      throw std::logic_error("gort: call gort::start() before allocating");
+    }
+    if (GORT_LIKELY(cache.refill(span_class))) {
+      Run& run = cache.runs_[span_class];
+      char* const object = run.next.load_relaxed();
+      run.next.store_relaxed(object + size);
+      return object;
+    }
   }
-  cache.refill(span_class);
-  Run& run = cache.runs_[span_class];
-  char* const object = run.next.load_relaxed();
-  run.next.store_relaxed(object + size);
-  return object;
+  throw std::bad_alloc();
 }
 
 // A thread may have swept more than it owes, on its way to free slots: that counts.
@@ -49,12 +53,12 @@ void ThreadCache::pay_sweep_debt() {
   }
 }
 
-void ThreadCache::refill(SpanClass span_class) {
+bool ThreadCache::refill(SpanClass span_class) {
   counters.refills.fetch_add_relaxed(1);
   pay_sweep_debt();
   for (unsigned attempt = 0;;) {
     if (spans_[span_class] != nullptr) {
-      if (next_run(span_class)) return;
+      if (next_run(span_class)) return true;
       give_back(span_class);
     }
     Span* span = heap.take_span(span_class, *this);
@@ -66,7 +70,7 @@ void ThreadCache::refill(SpanClass span_class) {
     const std::size_t bytes = size_class_info(span_class).pages * kPageSize;
     if (collector_hooks.out_of_memory == nullptr ||
         !collector_hooks.out_of_memory(bytes, attempt++)) {
-      throw std::bad_alloc();
+      return false;
     }
   }
 }

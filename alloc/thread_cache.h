@@ -143,8 +143,10 @@ class ThreadCache {
 
  private:
   GORT_NOINLINE void* refill_and_allocate(SpanClass span_class, std::size_t size);
-  // Makes the class's run hold at least one slot.
-  void refill(SpanClass span_class);
+  // Makes the class's run hold at least one slot; false if there is no memory. What is thrown then
+  // must be thrown behind the slow path: to make an exception takes malloc, and a thread that was
+  // stopped by signal, for a stop that waits for the end of the slow path, may have its lock.
+  bool refill(SpanClass span_class);
   // Installs the next run of free slots of the held span; false if it has none.
   bool next_run(SpanClass span_class);
   // Counts the run's objects and frees its slots but for the first `kept` unused ones.
