@@ -10,6 +10,8 @@
 
 #include <cstddef>
 
+#include <pthread.h>
+
 #include <gort/alloc/thread_cache.h>
 
 namespace gort::alloc {
@@ -28,6 +30,9 @@ struct CollectorHooks {
   /// Calls `f(context)`, in a slow path, in such a way that a stop of the world need not wait for
   /// it. Meanwhile caches may be flushed and a cycle may begin and end.
   void (*while_parked)(void (*f)(void*), void* context) = nullptr;
+  /// os::start_thread(), likewise. Any thread, with no lock.
+  bool (*start_thread)(pthread_t& thread, const char* name, void* (*f)(void*),
+                       void* context) = nullptr;
 };
 
 extern CollectorHooks collector_hooks;

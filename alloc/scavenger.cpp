@@ -4,6 +4,7 @@
 #include <climits>
 #include <csignal>
 
+#include <gort/alloc/collector_hooks.h>
 #include <gort/alloc/heap.h>
 #include <gort/base/clock.h>
 #include <gort/base/counters.h>
@@ -96,33 +97,45 @@ void Scavenger::start() {
 }
 
 void Scavenger::stop() {
+  {
+    LockGuard guard(lock_);
+    enabled_.store_relaxed(false);  // so no other is made
+  }
+  while (thread_state_.load_acquire() == starting) futex_wait(thread_state_, starting);
   bool join = false;
   pthread_t thread{};
   {
     LockGuard guard(lock_);
-    enabled_.store_relaxed(false);
-    join = has_thread_;
+    join = thread_state_.load_relaxed() == serving;
     thread = thread_;
-    has_thread_ = false;
     stopping_.store_release(true);
   }
   wake();
   if (join) ::pthread_join(thread, nullptr);
   stopping_.store_release(false);
-  running_.store_relaxed(false);
+  {
+    LockGuard guard(lock_);
+    thread_state_.store_relaxed(none);
+  }
   cycles_.store_relaxed(0);
   heap_goal_.store_relaxed(kNoGoal);
   memory_limit_.store_relaxed(kNoGoal);
 }
 
 void Scavenger::make_thread() {
-  if (!os::start_thread(thread_, "gort-scavenger", thread_main, this)) {
+  auto* const start = collector_hooks.start_thread;
+  pthread_t thread{};
+  const bool made =
+      (start != nullptr ? start : os::start_thread)(thread, "gort-scavenger", thread_main, this);
+  if (made) {
+    threads_.fetch_add_relaxed(1);
+  } else {
     counters.os_refusals.fetch_add_relaxed(1);  // the next cycle tries again
-    return;
   }
-  has_thread_ = true;
-  running_.store_relaxed(true);
-  threads_.fetch_add_relaxed(1);
+  LockGuard guard(lock_);
+  thread_ = thread;
+  thread_state_.store_release(made ? serving : none);
+  futex_wake(thread_state_, INT_MAX);
 }
 
 // --- goals ---------------------------------------------------------------------------------------
@@ -146,17 +159,22 @@ void Scavenger::set_memory_limit(std::size_t bytes) {
 }
 
 void Scavenger::goals_changed() {
+  bool make = false;
   {
     LockGuard guard(lock_);
     if (!enabled_.load_relaxed()) return;
-    if (!has_thread_) {
+    if (thread_state_.load_relaxed() == none) {
       // With a limit, growth alone can make work, and only a thread that rests can be woken.
       if (heap.pages.resident() <= goal() && memory_limit_.load_relaxed() == kNoGoal) return;
-      make_thread();
-      return;
+      thread_state_.store_relaxed(starting);
+      make = true;
     }
   }
-  if (!may_rest_on()) wake();
+  if (make) {
+    make_thread();
+  } else if (!may_rest_on()) {
+    wake();  // one that is being made may have read the old goal
+  }
 }
 
 // Cycles may follow each other every quarter of a millisecond, and waking the thread takes the
@@ -210,7 +228,7 @@ Scavenger::Figures Scavenger::figures() const {
   out.pieces = pieces_.load_relaxed();
   out.wakes = wakes_.load_relaxed();
   out.threads = threads_.load_relaxed();
-  out.running = running_.load_relaxed();
+  out.running = thread_state_.load_relaxed() == serving;
   out.resting = resting_.load_acquire();
   return out;
 }
@@ -238,9 +256,8 @@ void Scavenger::after_fork_in_parent() GORT_NO_THREAD_SAFETY_ANALYSIS {
 }
 
 void Scavenger::after_fork_in_child() GORT_NO_THREAD_SAFETY_ANALYSIS {
-  scavenger.has_thread_ = false;
+  scavenger.thread_state_.store_relaxed(none);
   scavenger.stopping_.store_relaxed(false);
-  scavenger.running_.store_relaxed(false);
   scavenger.resting_.store_relaxed(false);
   scavenger.wake_on_free_.store_relaxed(false);
   scavenger.wake_above_.store_relaxed(kNoGoal);

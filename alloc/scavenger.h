@@ -11,11 +11,11 @@
 //    +------ stop ------------------------------------+--+
 //
 // The thread is made when there is first something to do, by who ends a cycle or sets a limit; not
-// within a stop, as making it takes locks of the C library, which a stopped thread may hold. It has
-// no allocation cache, touches no heap object and is not known to the collector, so it need not
-// stop for a collection. All signals are blocked in it. A child of fork has no such thread; its
-// next cycle makes one. The fork waits until no piece is on its way to the system, so that the
-// child's page allocator is whole.
+// within a stop, nor so that one waits for it, as making it takes locks of the C library, which a
+// stopped thread may hold. It has no allocation cache, touches no heap object and is not known to
+// the collector, so it need not stop for a collection. All signals are blocked in it. A child of
+// fork has no such thread; its next cycle makes one. The fork waits until no piece is on its way to
+// the system, so that the child's page allocator is whole.
 //
 // Resting. The thread sleeps on a futex word. It is woken when
 //     a cycle ends or a limit is set, and with the new goal it could not rest on    may_rest_on
@@ -29,8 +29,8 @@
 // on the value read first. The others change the heap with that lock held, then look at what is
 // published, then change the word. Whoever has the lock second sees what the other has done.
 //
-// Locks: lock_ (rank scavenger) is held while one piece is given back, and for start, stop and
-// making the thread.
+// Locks: lock_ (rank scavenger) is held while one piece is given back, and for start and stop, but
+// not while the thread is made.
 
 #include <csignal>
 #include <cstddef>
@@ -99,13 +99,15 @@ class Scavenger {
   Figures figures() const;
 
  private:
+  enum ThreadState : std::uint32_t { none, starting, serving };
+
   static void* thread_main(void* self);
   void run();
   void rest(std::uint32_t seen, bool at_goal, std::uint64_t frees_seen);
   void wake();
   void goals_changed() GORT_EXCLUDES(lock_);
   bool may_rest_on();
-  void make_thread() GORT_REQUIRES(lock_);
+  void make_thread() GORT_EXCLUDES(lock_);
 
   static void before_fork();
   static void after_fork_in_parent();
@@ -115,7 +117,8 @@ class Scavenger {
 
   mutable Lock lock_{LockRank::scavenger};
   Atomic<bool> enabled_{false};  ///< written under the lock
-  bool has_thread_ GORT_GUARDED_BY(lock_) = false;
+  /// Written under the lock. A futex: stop() waits for the end of `starting`.
+  Atomic<std::uint32_t> thread_state_{none};
   pthread_t thread_ GORT_GUARDED_BY(lock_) = {};
   sigset_t mask_before_fork_ GORT_GUARDED_BY(lock_) = {};
 
@@ -137,7 +140,6 @@ class Scavenger {
   Atomic<std::uint64_t> pieces_{0};
   Atomic<std::uint64_t> wakes_{0};
   Atomic<std::uint64_t> threads_{0};
-  Atomic<bool> running_{false};
   Atomic<bool> resting_{false};
 };
 

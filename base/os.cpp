@@ -37,6 +37,7 @@ Atomic<bool> fail_all_later{false};
 Atomic<std::uint64_t> hints_refused{0};
 Atomic<std::size_t> pretended_page_size{0};
 Atomic<std::size_t> pretended_processors{0};
+Atomic<void (*)(const char*)> before_thread{nullptr};
 
 // True if the test switch wants this call to fail.
 bool call_must_fail() {
@@ -213,6 +214,7 @@ std::size_t resident_bytes_of(const void* address, std::size_t bytes) {
 }
 
 bool start_thread(pthread_t& thread, const char* name, void* (*f)(void*), void* context) {
+  if (auto* const called = before_thread.load_acquire()) called(name);
   sigset_t all;
   sigset_t before;
   ::sigfillset(&all);
@@ -221,6 +223,15 @@ bool start_thread(pthread_t& thread, const char* name, void* (*f)(void*), void* 
   ::pthread_sigmask(SIG_SETMASK, &before, nullptr);
   if (made) ::pthread_setname_np(thread, name);
   return made;
+}
+
+void unblock_faults(int also) {
+  sigset_t open;
+  ::sigemptyset(&open);
+  for (const int signal : {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT, SIGTRAP, also}) {
+    if (signal != 0) ::sigaddset(&open, signal);
+  }
+  ::pthread_sigmask(SIG_UNBLOCK, &open, nullptr);
 }
 
 int current_stack(StackBounds& stack) {
@@ -246,6 +257,7 @@ std::uint64_t calls_for_test() { return calls.load_relaxed(); }
 std::uint64_t refused_hints_for_test() { return hints_refused.load_relaxed(); }
 
 void set_page_size_for_test(std::size_t bytes) { pretended_page_size.store_relaxed(bytes); }
+void before_thread_for_test(void (*f)(const char* name)) { before_thread.store_release(f); }
 void set_processors_for_test(std::size_t count) { pretended_processors.store_relaxed(count); }
 
 }  // namespace gort::os

@@ -84,8 +84,12 @@ std::size_t peak_resident_bytes();
 std::size_t resident_bytes_of(const void* address, std::size_t bytes);
 
 /// Makes a thread of the runtime's own, which blocks all signals: an embedder's handlers run on the
-/// embedder's threads. False if the system refuses.
+/// embedder's threads. False if the system refuses. Takes locks of the C library, which a stopped
+/// thread may hold: threads that stops wait for call World::start_thread().
 bool start_thread(pthread_t& thread, const char* name, void* (*f)(void*), void* context);
+/// For a thread made so that runs an embedder's code: the signals of a fault, and `also` (0: none),
+/// reach it.
+void unblock_faults(int also = 0);
 
 /// The limits of a thread's stack, [low, high).
 struct StackBounds {
@@ -107,6 +111,8 @@ std::uint64_t calls_for_test();
 std::uint64_t refused_hints_for_test();
 /// Pretends that the system's page has this size (a power of two, at least the real one; 0 = real).
 void set_page_size_for_test(std::size_t bytes);
+/// Is called with the name of each thread before start_thread() makes it. Null: nothing is.
+void before_thread_for_test(void (*f)(const char* name));
 /// Pretends that there are so many processors (0 = the real number).
 void set_processors_for_test(std::size_t count);
 

@@ -3,9 +3,9 @@
 // is why it blocks all signals but that one: an embedder's handlers run on the embedder's threads.
 
 #include <climits>
-#include <csignal>
 #include <exception>
 
+#include <gort/base/os.h>
 #include <gort/gc/cleanups.h>
 #include <gort/gc/world.h>
 
@@ -23,20 +23,14 @@ void Cleanups::wake() {
   std::uint32_t expected = none;
   if (!thread_state_.cas_acq_rel(expected, starting)) return;
   // Without a thread what is due waits for run_cleanups() or the end; the next cycle tries again.
-  const bool created = ::pthread_create(&thread_, nullptr, thread_main, this) == 0;
+  const bool created = world.start_thread(thread_, "gort-cleanup", thread_main, this);
   thread_state_.store_release(created ? serving : none);
   futex_wake(thread_state_, INT_MAX);
 }
 
 void* Cleanups::thread_main(void* context) {
   auto& owner = *static_cast<Cleanups*>(context);
-  sigset_t mask;
-  sigfillset(&mask);
-  for (const int signal : {owner.signal_, SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT, SIGTRAP}) {
-    if (signal != 0) sigdelset(&mask, signal);
-  }
-  ::pthread_sigmask(SIG_SETMASK, &mask, nullptr);
-  ::pthread_setname_np(::pthread_self(), "gort-cleanup");
+  os::unblock_faults(owner.signal_);
   Thread* self = nullptr;
   while (self == nullptr) {
     try {

@@ -47,7 +47,8 @@ void Collector::start(const CollectorOptions& options) {
   alloc::heap.poison.store_relaxed(options.poison);
   install_fork_handlers();
   world.attach();  // the last thing that may be refused: then nothing has started
-  alloc::collector_hooks = {enter_slow_path, leave_slow_path, out_of_memory, while_parked};
+  alloc::collector_hooks = {enter_slow_path, leave_slow_path, out_of_memory, while_parked,
+                            start_thread};
   started_.store_release(true);
 }
 
@@ -176,6 +177,11 @@ void Collector::while_parked(void (*f)(void*), void* context) {
   f(context);
   long_calls.end();
   world.leave_blocking(self);
+}
+
+bool Collector::start_thread(pthread_t& thread, const char* name, void* (*f)(void*),
+                             void* context) {
+  return world.start_thread(thread, name, f, context);
 }
 
 void Collector::leave_slow_path() noexcept { world.leave_slow_path(*World::current()); }

@@ -123,6 +123,7 @@ class Collector {
   static void leave_slow_path() noexcept;
   static bool out_of_memory(std::size_t bytes, unsigned attempt);
   static void while_parked(void (*f)(void*), void* context);
+  static bool start_thread(pthread_t& thread, const char* name, void* (*f)(void*), void* context);
 
   std::uint32_t request(CycleReason reason, bool sweep_all = false);
   void wait(Thread& self, Number& number, std::uint32_t value);

@@ -4,7 +4,6 @@
 #include <climits>
 #include <new>
 
-#include <gort/base/os.h>
 #include <gort/gc/cleanups.h>
 #include <gort/gc/collector.h>
 #include <gort/gc/long_calls.h>
@@ -25,7 +24,7 @@ bool Collector::ensure_thread(Thread& self) {
       continue;
     }
     if (!thread_state_.cas_acq_rel(state, starting)) continue;
-    if (!os::start_thread(thread_, "gort-collector", thread_main, this)) {
+    if (!world.start_thread(thread_, "gort-collector", thread_main, this)) {
       thread_state_.store_seq_cst(refused);
       futex_wake(thread_state_, INT_MAX);
     }

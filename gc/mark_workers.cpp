@@ -43,7 +43,7 @@ void MarkWorkers::adapt() {
 void MarkWorkers::make_threads(std::size_t count) {
   for (; threads_ < count; ++threads_) {
     auto* const index = reinterpret_cast<void*>(threads_);
-    if (os::start_thread(handles_[threads_], "gort-marker", thread_main, index)) continue;
+    if (world.start_thread(handles_[threads_], "gort-marker", thread_main, index)) continue;
     counters.os_refusals.fetch_add_relaxed(1);  // the next look tries again
     return;
   }

@@ -378,6 +378,15 @@ void World::leave_blocking(Thread& self) {
   leave_runtime(self);
 }
 
+bool World::start_thread(pthread_t& thread, const char* name, void* (*f)(void*), void* context) {
+  Thread* const self = current_thread;
+  const bool parks = self != nullptr && !self->blocking.load_relaxed();
+  if (parks) enter_blocking(*self);
+  const bool made = os::start_thread(thread, name, f, context);
+  if (parks) leave_blocking(*self);
+  return made;
+}
+
 void World::return_to_blocking(Thread& self, const StackRecord& record) {
   enter_runtime(self);
   self.blocking.store_relaxed(true);

@@ -191,6 +191,11 @@ class World {
   /// Back into a region that was left: `record` is of the thread when it entered it.
   void return_to_blocking(Thread& self, const StackRecord& record);
 
+  /// os::start_thread(), in a blocking region if the calling thread is attached. A thread that is
+  /// stopped by signal may hold the C library's lock that this needs, so a stop must not wait for
+  /// it; nor may the caller hold a lock that threads take in the runtime.
+  bool start_thread(pthread_t& thread, const char* name, void* (*f)(void*), void* context);
+
   /// Calls `f(thread)` for each attached thread. World stopped.
   template <class F>
   void for_each_thread(F&& f) const {

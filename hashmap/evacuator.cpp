@@ -1,12 +1,12 @@
 #include <gort/hashmap/evacuator.h>
 
 #include <climits>
-#include <csignal>
 #include <exception>
 #include <mutex>
 
 #include <gort/base/counters.h>
 #include <gort/base/lock.h>
+#include <gort/base/os.h>
 #include <gort/gc/world.h>
 
 namespace gort::hashmap {
@@ -60,7 +60,7 @@ void Evacuator::announce(Client& client) {
     if (!client.added_) return;
     if (thread_state_.load_relaxed() == none) {
       install_fork_handlers();
-      if (::pthread_create(&thread_, nullptr, thread_main, this) != 0) {
+      if (!os::start_thread(thread_, "gort-evacuator", thread_main, this)) {
         counters.os_refusals.fetch_add_relaxed(1);  // the next write tries again
         return;
       }
@@ -84,14 +84,7 @@ void Evacuator::forget_due() {
 // --- the thread ----------------------------------------------------------------------------------
 
 void* Evacuator::thread_main(void* self) {
-  // The program's signals are for its own threads. Of the collector's it has no need: it polls.
-  sigset_t mask;
-  ::sigfillset(&mask);
-  for (const int signal : {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT, SIGTRAP}) {
-    ::sigdelset(&mask, signal);
-  }
-  ::pthread_sigmask(SIG_SETMASK, &mask, nullptr);
-  ::pthread_setname_np(::pthread_self(), "gort-evacuator");
+  os::unblock_faults();  // of the collector's signal it has no need: it polls
   static_cast<Evacuator*>(self)->serve();
   return nullptr;
 }
