@@ -66,23 +66,26 @@ TEST_CASE("a value that is larger than the stack is not copied to it", "[hashmap
 
 TEST_CASE("a key may be given by its place in the map", "[hashmap][alias]") {
   const Runtime runtime;
-  const Root<Map<String, long>> map = make_map<String, long>();
-  long next = 0;
-  for (int growth = 0; growth < 6; ++growth) {
-    while (!map->header()->growing()) map->insert_or_assign(std::to_string(next++), 1);
-    // The keys of the array before the growth, which each erase moves on.
-    std::size_t erased = 0;
-    const std::size_t before = map->size();
-    for (auto at = map->begin(); at != map->end(); ++at) {
-      if (map->header()->growing()) {
-        REQUIRE(map->erase(at.key()));
-        ++erased;
-      }
+  // Each value is its key. No loop is under way: for one, what is moved would stay as it was.
+  const Root<Map<String, String>> map = make_map<String, String>();
+  const auto insert = [&map](std::size_t number) {
+    const String key(std::to_string(number));
+    map->insert_or_assign(key, key);
+  };
+  std::size_t next = 0;
+  std::size_t first = 0;  // all before it are erased
+  std::size_t while_growing = 0;
+  for (int growth = 0; growth < 8; ++growth) {
+    while (!map->header()->growing()) insert(next++);
+    // Each erase moves the chain that the key is in, and one more.
+    for (; map->header()->growing(); ++first) {
+      REQUIRE(map->erase(*map->find(String(std::to_string(first)))));
+      CHECK_FALSE(map->contains(std::to_string(first)));
+      ++while_growing;
     }
-    CHECK(erased > 0);
-    CHECK(map->size() == before - erased);
-    while (map->header()->growing()) map->insert_or_assign(std::to_string(next++), 1);
+    CHECK(map->size() == next - first);
   }
+  CHECK(while_growing > 100);
 }
 
 TEST_CASE("a hook is told the pair that was given by its place in the map",

@@ -72,7 +72,7 @@ TEST_CASE("SyncMap: a store that is refused leaves deleted keys to be stored aga
     map.range([](long, long) { return true; });
     for (long i = 0; i < kKeys; ++i) CHECK(map.load(i) == (i % 7 == 0 ? -i : i));
   }
-  CHECK(refusals > 4);
+  CHECK(refusals > 2);  // and how many more is chance: as many as there are overflow buckets
 }
 
 TEST_CASE("ShrinkingMap: a write is done although moving on is refused",
@@ -84,14 +84,16 @@ TEST_CASE("ShrinkingMap: a write is done although moving on is refused",
   for (long i = 0; i < kKeys; ++i) map.insert_or_assign(i, Sample<Bytes136>::make(i));
   long erased = 0;
   while (!map.shrinking()) REQUIRE(map.erase(erased++));
+  map.insert_or_assign(kKeys, Sample<Bytes136>::make(0));  // stands where the others move to
   Refusal::refuse_all();
-  for (int i = 0; i < 20; ++i) {
+  for (long i = 0; i < 20; ++i) {
     REQUIRE(map.erase(erased++));
+    REQUIRE_FALSE(map.insert_or_assign(kKeys, Sample<Bytes136>::make(kKeys)));
     REQUIRE(map.shrinking());
   }
   Refusal::allow();
-  CHECK(map.size() == static_cast<std::size_t>(kKeys - erased));
-  for (long i = erased; i < kKeys; ++i) {
+  CHECK(map.size() == static_cast<std::size_t>(kKeys + 1 - erased));
+  for (long i = erased; i <= kKeys; ++i) {
     REQUIRE(map.find(i) != nullptr);
     REQUIRE(Sample<Bytes136>::number(*map.find(i)) == i);
   }
