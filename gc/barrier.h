@@ -54,13 +54,18 @@ GORT_API void clear_and_record(void** words, std::size_t count) noexcept;
 
 }  // namespace detail
 
+/// The end of every write to a reference word, right behind the store: `old` was there.
+GORT_ALWAYS_INLINE void overwritten(void* old) {
+  compiler_barrier();
+  if (GORT_UNLIKELY(detail::marking.load_relaxed())) detail::record_overwritten(old);
+}
+
 /// *slot := value, where slot is a reference word of a heap object, of a root, or of anything else.
 GORT_ALWAYS_INLINE void write_reference(void** slot, void* value) {
   const AtomicRef<void*> word(*slot);
   void* const old = word.load_relaxed();
   word.store_relaxed(value);
-  compiler_barrier();
-  if (GORT_UNLIKELY(detail::marking.load_relaxed())) detail::record_overwritten(old);
+  overwritten(old);
 }
 
 /// The first value of a reference word that was null (freshly allocated memory).

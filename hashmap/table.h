@@ -14,9 +14,11 @@
 // assign() has a fast path for what is most frequent by far (no growth, the key is there or a cell
 // is free) and a slow one for the rest, which alone allocates.
 
+#include <algorithm>
 #include <concepts>
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 #include <string_view>
 #include <type_traits>
 #include <utility>
@@ -27,6 +29,7 @@
 #include <gort/hashmap/growth.h>
 #include <gort/hashmap/header.h>
 #include <gort/hashmap/map_type.h>
+#include <gort/hashmap/masked_store.h>
 #include <gort/hashmap/pin.h>
 #include <gort/hashmap/rules.h>
 #include <gort/hashmap/write_way.h>
@@ -49,8 +52,10 @@ struct Table {
     explicit operator bool() const { return bucket != nullptr; }
     K* key() const { return Slot<K>::object(key_slot()); }
     V* elem() const { return Slot<V>::object(elem_slot()); }
-    char* key_slot() const { return bucket + kDataOffset + number * kS.key_slot; }
-    char* elem_slot() const { return bucket + kS.elem_offset() + number * kS.elem_slot; }
+    char* key_slots() const { return bucket + kDataOffset; }
+    char* elem_slots() const { return bucket + kS.elem_offset(); }
+    char* key_slot() const { return key_slots() + number * kS.key_slot; }
+    char* elem_slot() const { return elem_slots() + number * kS.elem_slot; }
   };
 
   static char* bucket_at(void* array, std::size_t number) {
@@ -63,9 +68,7 @@ struct Table {
   static constexpr bool kMovesSafely =
       noexcept(Hash{}(std::declval<const K&>(), 0U)) && kCopiesSafely<K> && kCopiesSafely<V>;
 
-  /// How overwriting and erasing come to their cell. The other way has functions of its own: with
-  /// the jump in between, writes to small maps took a fifth more, though they never went through
-  /// it.
+  /// Whether writes go through masked stores, where they can.
   static inline constinit WriteWay write_way;
 
   /// The chain that a reader of this hash must look at.
@@ -124,8 +127,32 @@ struct Table {
   GORT_ALWAYS_INLINE static void assign(Header* map, const Q& key, const T& operand,
                                         const Store& store) {
     if (GORT_UNLIKELY(map == nullptr)) throw_nil_map_write();
-    if (GORT_UNLIKELY(write_way.jumps(map->B))) return assign_jumping(*map, key, operand, store);
-    assign_in<false>(*map, key, operand, store);
+    check_writable(*map);
+    const std::uint64_t hash = Hash{}(key, map->hash0);
+    WritingScope writing(*map);
+    V* elem = nullptr;
+    if (GORT_LIKELY(!map->growing() && map->buckets != nullptr)) {
+      const Search found = search(bucket_at(map->buckets, hash & map->mask()), key, hash);
+      if (found.present) {
+        elem = overwrite(found.cell, key);
+        if constexpr (kMaskable<V>) {
+          if (GORT_UNLIKELY(write_way.masks(map->B))) {
+            writing.finish();
+            V value = *elem;
+            store(value, operand);
+            return store_masked<V>(found.cell.elem_slots(), found.cell.number, &value);
+          }
+        }
+      } else if constexpr (!kIndirect<K> && !kIndirect<V> && std::is_same_v<K, Q>) {
+        if (GORT_LIKELY(found.cell && !must_grow(*map))) elem = fill(*map, found.cell, key, hash);
+      }
+    }
+    if (GORT_UNLIKELY(elem == nullptr)) {
+      writing.hand_over();
+      return assign_slowly(*map, key, hash, operand, store);
+    }
+    writing.finish();
+    store(*elem, operand);
   }
 
   // --- delete
@@ -134,8 +161,13 @@ struct Table {
   template <class Q>
   GORT_ALWAYS_INLINE static bool erase(Header* map, const Q& key) {
     if (GORT_UNLIKELY(map == nullptr || map->count == 0)) return false;
-    if (GORT_UNLIKELY(write_way.jumps(map->B))) return erase_jumping(*map, key);
-    return erase_in<false>(*map, key);
+    check_writable(*map);
+    const std::uint64_t hash = Hash{}(key, map->hash0);
+    WritingScope writing(*map);
+    const bool was = GORT_UNLIKELY(map->growing()) ? erase_growing(*map, key, hash)
+                                                   : erase_from_chain(*map, key, hash);
+    writing.finish();
+    return was;
   }
 
   // --- growth
@@ -217,65 +249,19 @@ struct Table {
     }
   }
 
-  template <bool kJump, class Q, class T, class Store>
-  GORT_ALWAYS_INLINE static void assign_in(Header& map, const Q& key, const T& operand,
-                                           const Store& store) {
-    check_writable(map);
-    const std::uint64_t hash = Hash{}(key, map.hash0);
-    WritingScope writing(map);
-    V* elem = nullptr;
-    if (GORT_LIKELY(!map.growing() && map.buckets != nullptr)) {
-      Search found = search(bucket_at(map.buckets, hash & map.mask()), key, hash);
-      if (found.present) {
-        if constexpr (kJump) found.cell.number = through_jump(found.cell.number);
-        elem = overwrite(found.cell, key);
-      } else if constexpr (!kIndirect<K> && !kIndirect<V> && std::is_same_v<K, Q>) {
-        if (GORT_LIKELY(found.cell && !must_grow(map))) elem = fill(map, found.cell, key, hash);
-      }
-    }
-    if (GORT_UNLIKELY(elem == nullptr)) {
-      writing.hand_over();
-      return assign_slowly(map, key, hash, operand, store);
-    }
-    writing.finish();
-    store(*elem, operand);
-  }
-  template <class Q, class T, class Store>
-  GORT_NOINLINE static void assign_jumping(Header& map, const Q& key, const T& operand,
-                                           const Store& store) {
-    assign_in<true>(map, key, operand, store);
-  }
-
-  template <bool kJump, class Q>
-  GORT_ALWAYS_INLINE static bool erase_in(Header& map, const Q& key) {
-    check_writable(map);
-    const std::uint64_t hash = Hash{}(key, map.hash0);
-    WritingScope writing(map);
-    const bool was = GORT_UNLIKELY(map.growing()) ? erase_growing(map, key, hash)
-                                                  : erase_from_chain<kJump>(map, key, hash);
-    writing.finish();
-    return was;
-  }
-  template <class Q>
-  GORT_NOINLINE static bool erase_jumping(Header& map, const Q& key) {
-    return erase_in<true>(map, key);
-  }
-
   template <class Q>
   GORT_NOINLINE static bool erase_growing(Header& map, const Q& key, std::uint64_t hash) {
     const Kept<Q> kept_key(key);
     grow_work(map, hash & map.mask());
-    return erase_from_chain<false>(map, *kept_key, hash);
+    return erase_from_chain(map, *kept_key, hash);
   }
 
-  template <bool kJump, class Q>
+  template <class Q>
   GORT_ALWAYS_INLINE static bool erase_from_chain(Header& map, const Q& key, std::uint64_t hash) {
     char* const chain = bucket_at(map.buckets, hash & map.mask());
-    Cell cell = find_in_chain(chain, key, hash);
+    const Cell cell = find_in_chain(chain, key, hash);
     if (cell) {
-      if constexpr (kJump) cell.number = through_jump(cell.number);
-      clear_key(cell.key_slot());
-      Slot<V>::clear(cell.elem_slot());
+      clear_pair(map, cell);
       mark_empty(chain, cell);
       if (--map.count == 0) map.hash0 = static_cast<std::uint32_t>(random_bits());
     }
@@ -367,38 +353,56 @@ struct Table {
 
   /// A deleted key stays where it is, as in Go, unless it holds references. Of a string only the
   /// reference goes (Go's faststr maps; with large values the whole string).
-  static void clear_key(char* slot) {
-    if constexpr (std::is_same_v<K, String> && !kIndirect<V>) {
-      gc::write_reference(&Slot<K>::word(slot), nullptr);
-    } else if constexpr (kSlotHasReferences<K>) {
-      Slot<K>::clear(slot);
+  GORT_ALWAYS_INLINE static void clear_pair(const Header& map, const Cell& cell) {
+    constexpr bool kKeepsLength = std::is_same_v<K, String> && !kIndirect<V>;
+    if constexpr (kMaskable<V> && (kKeepsLength || !kSlotHasReferences<K> || kMaskable<K>)) {
+      if (GORT_UNLIKELY(write_way.masks(map.B))) return clear_pair_masked<kKeepsLength>(cell);
     }
+    if constexpr (kKeepsLength) {
+      gc::write_reference(&Slot<K>::word(cell.key_slot()), nullptr);
+    } else if constexpr (kSlotHasReferences<K>) {
+      Slot<K>::clear(cell.key_slot());
+    }
+    Slot<V>::clear(cell.elem_slot());
+  }
+  template <bool kKeepsLength>
+  GORT_ALWAYS_INLINE static void clear_pair_masked(const Cell& cell) {
+    constexpr char kZero[std::max(sizeof(K), sizeof(V))] = {};
+    if constexpr (kKeepsLength) {
+      std::uint64_t words[2] = {};
+      std::memcpy(words, cell.key_slot(), sizeof words);
+      words[0] = 0;
+      store_masked<K>(cell.key_slots(), cell.number, words);
+    } else if constexpr (kSlotHasReferences<K>) {
+      store_masked<K>(cell.key_slots(), cell.number, kZero);
+    }
+    store_masked<V>(cell.elem_slots(), cell.number, kZero);
   }
 
   /// The cell becomes empty. If nothing is behind it, it says so, and so do the empty cells right
   /// before it, back over the buckets of the chain.
   static void mark_empty(char* chain, Cell cell) {
     char* bucket = cell.bucket;
-    std::size_t i = cell.number;
-    top_of(bucket, i) = kEmptyOne;
-    if (i + 1 < kCells) {
-      if (top_of(bucket, i + 1) != kEmptyRest) return;
+    const Tops tops = Tops::load(bucket).with(cell.number, kEmptyOne);
+    bool ends = false;
+    if (GORT_LIKELY(cell.number + 1 < kCells)) {
+      ends = tops[cell.number + 1] == kEmptyRest;
     } else {
       char* const next = overflow(bucket);
-      if (next != nullptr && top_of(next, 0) != kEmptyRest) return;
+      ends = next == nullptr || top_of(next, 0) == kEmptyRest;
     }
-    for (;;) {
-      top_of(bucket, i) = kEmptyRest;
-      if (i > 0) {
-        --i;
-      } else {
-        if (bucket == chain) return;
-        char* before = chain;
-        while (overflow(before) != bucket) before = overflow(before);
-        bucket = before;
-        i = kCells - 1;
-      }
-      if (top_of(bucket, i) != kEmptyOne) return;
+    if (!ends) return tops.store(bucket);
+    if (GORT_LIKELY(static_cast<bool>(tops.live()))) return tops.ending_behind_live().store(bucket);
+    // Nothing is left in this bucket; perhaps the one before it ends with empty cells.
+    Tops(0).store(bucket);
+    while (bucket != chain) {
+      char* before = chain;
+      while (overflow(before) != bucket) before = overflow(before);
+      bucket = before;
+      const Tops left = Tops::load(bucket);
+      if (left[kCells - 1] != kEmptyOne) return;
+      if (left.live()) return left.ending_behind_live().store(bucket);
+      Tops(0).store(bucket);
     }
   }
 

@@ -85,6 +85,17 @@ class Tops {
   static std::uint64_t pattern_of(std::uint64_t hash) { return kPatterns[hash >> 56]; }
 
   constexpr std::uint64_t word() const { return word_; }
+  /// The same bytes but for one.
+  constexpr Tops with(std::size_t cell, std::uint8_t top) const {
+    const std::size_t shift = cell * 8;
+    return Tops((word_ & ~(std::uint64_t{0xff} << shift)) | std::uint64_t{top} << shift);
+  }
+  /// The same bytes up to the last live one, and kEmptyRest behind it; some cell must be live, but
+  /// not the last.
+  constexpr Tops ending_behind_live() const {
+    const int high_bit = 63 - std::countl_zero(at_least(kMinTop));
+    return Tops(word_ & ((std::uint64_t{2} << high_bit) - 1));
+  }
   constexpr std::uint8_t operator[](std::size_t cell) const {
     return static_cast<std::uint8_t>(word_ >> (cell * 8));
   }

@@ -10,6 +10,7 @@
 
 #include <gort/base/clock.h>
 #include <gort/base/random.h>
+#include <gort/hashmap/masked_store.h>
 #include <gort/hashmap/tophash.h>
 #include <gort/hashmap/write_way.h>
 
@@ -20,18 +21,21 @@ constexpr int kRounds = 4;
 constexpr int kStores = 64;
 
 /// Nanoseconds.
-template <bool kJump>
+template <bool kMask>
 std::int64_t time_of_stores(const Header& map, std::size_t bucket_size, Random& random) {
-  std::array<std::uint64_t, kCells> cells;
+  alignas(kCacheLine) std::array<std::uint64_t, kCells> cells;
   const auto* const buckets = static_cast<const char*>(map.buckets);
   const std::int64_t start = now_ns();
   for (int i = 0; i < kStores; ++i) {
     const std::uint64_t r = random.next();
     // Few cells may be in use, so chance has to be added.
     const Tops tops = Tops::load(buckets + (r & map.mask()) * bucket_size);
-    std::size_t cell = (tops.word() ^ r >> 61) % kCells;
-    if constexpr (kJump) cell = through_jump(cell);
-    cells[cell] = r;
+    const std::size_t cell = (tops.word() ^ r >> 61) % kCells;
+    if constexpr (kMask) {
+      init_masked<sizeof r>(reinterpret_cast<char*>(cells.data()), cell, &r);
+    } else {
+      cells[cell] = r;
+    }
     asm volatile("" : : "r"(cells.data()) : "memory");  // the stores happen
   }
   return now_ns() - start;
@@ -39,17 +43,24 @@ std::int64_t time_of_stores(const Header& map, std::size_t bucket_size, Random& 
 
 }  // namespace
 
+void WriteWay::set_mask_from(std::uint8_t log2_buckets) {
+  if (can_mask()) mask_from_.store_relaxed(log2_buckets);
+}
+
 void WriteWay::measure(const Header& map, std::size_t bucket_size) {
-  Random random(random_seed());
-  std::int64_t straight = std::numeric_limits<std::int64_t>::max();
-  std::int64_t jump = straight;
-  for (int i = 0; i < kRounds; ++i) {
-    straight = std::min(straight, time_of_stores<false>(map, bucket_size, random));
-    jump = std::min(jump, time_of_stores<true>(map, bucket_size, random));
+  bool masking = false;
+  if (can_mask()) {
+    Random random(random_seed());
+    std::int64_t straight = std::numeric_limits<std::int64_t>::max();
+    std::int64_t masked = straight;
+    for (int i = 0; i < kRounds; ++i) {
+      straight = std::min(straight, time_of_stores<false>(map, bucket_size, random));
+      masked = std::min(masked, time_of_stores<true>(map, bucket_size, random));
+    }
+    // These loops are shorter than a write: half as much again is what it takes to show there.
+    masking = masked * 3 < straight * 2;
   }
-  // These loops are shorter than a write: where they take two thirds of the time, it takes as much.
-  const bool jumping = jump * 7 < straight * 4;
-  (jumping ? jump_from_ : straight_to_).store_relaxed(map.B);
+  (masking ? mask_from_ : straight_to_).store_relaxed(map.B);
 }
 
 }  // namespace gort::hashmap

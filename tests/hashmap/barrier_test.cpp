@@ -31,6 +31,19 @@ struct Large {
 
 using References = Map<long, Ref<Node>>;
 
+// Both ways of writing, where the processor has masked stores; for a scope.
+template <class K, class V>
+class BothWays {
+ public:
+  BothWays() { way().set_mask_from(GENERATE(false, true) ? 0 : hashmap::WriteWay::kNever); }
+  ~BothWays() { way().set_mask_from(hashmap::WriteWay::kNever); }
+  BothWays(const BothWays&) = delete;
+  BothWays& operator=(const BothWays&) = delete;
+
+ private:
+  static hashmap::WriteWay& way() { return hashmap::Table<K, V, DefaultHash<K>>::write_way; }
+};
+
 Node* numbered(long i) {
   Node* node = make<Node>();
   node->value = i;
@@ -59,6 +72,7 @@ struct BlackHome {
 }  // namespace
 
 TEST_CASE("a value that is overwritten in a map is recorded", "[hashmap][barrier]") {
+  const BothWays<long, Ref<Node>> ways;
   const ExactHeap heap(with_phases());
   const Root<References> map = filled(1);
   const Root<Node> other(numbered(7));
@@ -74,6 +88,7 @@ TEST_CASE("a value that is overwritten in a map is recorded", "[hashmap][barrier
 }
 
 TEST_CASE("values and keys that are erased from a map are recorded", "[hashmap][barrier]") {
+  const BothWays<Ref<Node>, Ref<Node>> ways;
   const ExactHeap heap(with_phases());
   const Root<Map<Ref<Node>, Ref<Node>>> map = make_map<Ref<Node>, Ref<Node>>();
   {
@@ -97,6 +112,7 @@ TEST_CASE("values and keys that are erased from a map are recorded", "[hashmap][
 }
 
 TEST_CASE("the characters of a key that is erased are recorded", "[hashmap][barrier]") {
+  const BothWays<String, long> ways;
   const ExactHeap heap(with_phases());
   const Root<Map<String, long>> map = make_map<String, long>();
   (*map)[String("a key with a block of its own")] = 1;

@@ -92,12 +92,12 @@ void fuzz(long steps) {
       run.step();
       if (i % 512 == 0) {
         run.check();
-        way.set_jump_from(way.jumps(0) ? hashmap::WriteWay::kNever : 0);
+        way.set_mask_from(way.masks(0) ? hashmap::WriteWay::kNever : 0);
       }
     }
     run.check();
   }
-  way.set_jump_from(hashmap::WriteWay::kNever);
+  way.set_mask_from(hashmap::WriteWay::kNever);
 }
 
 }  // namespace

@@ -1,10 +1,15 @@
-// Writes through a jump (hashmap/write_way.h). That they do what the others do is shown by
-// fuzz_test.cpp, which changes the way as it goes.
+// Masked stores (hashmap/masked_store.h) and when writes take them (hashmap/write_way.h). That such
+// writes do what the others do is shown by fuzz_test.cpp, which changes the way as it goes.
 
 #include <catch2/catch.hpp>
 
+#include <array>
+#include <cstring>
 #include <string>
+#include <vector>
 
+#include <gort/hashmap/inspect.h>
+#include <gort/hashmap/masked_store.h>
 #include <gort/hashmap/write_way.h>
 #include <gort/tests/hashmap/samples.h>
 
@@ -18,22 +23,70 @@ namespace {
 struct OwnHash : DefaultHash<long> {};
 using Own = Map<long, Bytes128, OwnHash>;
 
-}  // namespace
-
-TEST_CASE("a cell comes out of the jump as it went in", "[hashmap][write_way]") {
-  for (std::size_t cell = 0; cell < hashmap::kCells; ++cell) {
-    REQUIRE(hashmap::through_jump(cell) == cell);
+// Eight slots at every place that a bucket may have them, and what is around them.
+template <std::size_t kSize>
+void store_to_each_cell() {
+  constexpr std::size_t kAround = 32;
+  std::array<char, kSize> value{};
+  for (std::size_t i = 0; i < kSize; ++i) value[i] = static_cast<char>(100 + i);
+  for (std::size_t offset = 0; offset < 64; offset += 4) {
+    for (std::size_t cell = 0; cell < hashmap::kCells; ++cell) {
+      alignas(64) std::array<char, 64 + 2 * kAround + hashmap::kCells * kSize> memory{};
+      memory.fill(7);
+      auto expected = memory;
+      char* const slots = memory.data() + kAround + offset;
+      hashmap::init_masked<kSize>(slots, cell, value.data());
+      std::memcpy(expected.data() + kAround + offset + cell * kSize, value.data(), kSize);
+      REQUIRE(memory == expected);
+    }
   }
 }
 
-TEST_CASE("writes jump from one size of map on", "[hashmap][write_way]") {
+}  // namespace
+
+TEST_CASE("a masked store writes one cell and nothing else", "[hashmap][write_way]") {
+  if (!hashmap::can_mask()) {
+    WARN("this processor has no AVX2");
+    return;
+  }
+  store_to_each_cell<4>();
+  store_to_each_cell<8>();
+  store_to_each_cell<16>();
+}
+
+TEST_CASE("writes are masked from one size of map on", "[hashmap][write_way]") {
+  if (!hashmap::can_mask()) {
+    WARN("this processor has no AVX2");
+    return;
+  }
   WriteWay way;
-  REQUIRE_FALSE(way.jumps(WriteWay::kNever - 1));
-  way.set_jump_from(9);
-  REQUIRE_FALSE(way.jumps(8));
+  REQUIRE_FALSE(way.masks(WriteWay::kNever - 1));
+  way.set_mask_from(9);
+  REQUIRE_FALSE(way.masks(8));
   REQUIRE_FALSE(way.known(8));
-  REQUIRE(way.jumps(9));
+  REQUIRE(way.masks(9));
   REQUIRE(way.known(9));
+}
+
+TEST_CASE("a masked delete leaves what any other leaves", "[hashmap][write_way]") {
+  const Runtime runtime;
+  struct MaskedHash : DefaultHash<String> {};
+  WriteWay& way = hashmap::Table<String, long, MaskedHash>::write_way;
+  std::vector<std::string> left[2];
+  for (const bool masked : {false, true}) {
+    way.set_mask_from(masked ? 0 : WriteWay::kNever);
+    const Root<Map<String, long, MaskedHash>> map(make_map<String, long, MaskedHash>());
+    for (const char* key : {"a", "bb", "ccc"}) map->insert_or_assign(key, 1);
+    map->erase("bb");
+    map->erase("ccc");
+    const auto* const bucket = static_cast<const char*>(map->header()->buckets);
+    left[masked].emplace_back(bucket, Map<String, long, MaskedHash>::type().shape.bucket_size);
+    // Of the first key the reference differs.
+    std::memset(left[masked].back().data() + hashmap::kDataOffset, 0, sizeof(void*));
+    left[masked].back()[0] = 0;  // and its tophash
+  }
+  CHECK(left[0] == left[1]);
+  way.set_mask_from(WriteWay::kNever);
 }
 
 TEST_CASE("nothing is measured in a map that was made large and is nearly empty",
