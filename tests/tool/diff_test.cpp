@@ -1,5 +1,7 @@
 #include <catch2/catch.hpp>
 
+#include <limits>
+
 #include <nlohmann/json.hpp>
 
 #include <gort/tests/tool/run_gortstat.h>
@@ -148,6 +150,8 @@ TEST_CASE("what is no dump is an error that says where", "[tool][dump]") {
     return std::string("no error");
   };
   CHECK_THAT(error("{\n \"schema\": 1,\n oops"), Catch::StartsWith("x.json:3: no JSON: byte "));
+  CHECK(error("[1e999]") == "x.json:1: no JSON: number overflow parsing '1e999'");
+  CHECK(error("[\n1e999]") == "x.json: no JSON: number overflow parsing '1e999'");
   CHECK_THAT(error("[]"), Catch::StartsWith("x.json: no dump of gortstat"));
   CHECK_THAT(error("{\"a\":1}"), Catch::StartsWith("x.json: no dump of gortstat"));
   CHECK(error_after([](Json&) {}) == "no error");
@@ -175,6 +179,27 @@ TEST_CASE("what is no dump is an error that says where", "[tool][dump]") {
 TEST_CASE("a dump whose places do not sum to mapped is refused", "[tool][dump]") {
   CHECK(error_after([](Json& j) { j["steps"][0]["ledger"]["places"]["live"] = 3073; }) ==
         "x.json: steps[0].ledger (\"filled\"): the places sum to 65,537, but mapped is 65,536");
+  CHECK_THAT(error_after([](Json& j) {  // 2^64 and what is there: 64 bits hold the sum no more
+               Json& places = j["steps"][0]["ledger"]["places"];
+               for (int i = 0; i < 256; ++i) places[std::to_string(i)] = std::int64_t{1} << 56;
+             }),
+             Contains("the places sum to at least 1,152,921,504,606,846,976, but mapped is"));
+}
+
+TEST_CASE("names in a dump cannot write control codes", "[tool][dump][diff]") {
+  CHECK(error_after([](Json& j) { j["steps"][0]["ledger"]["places"]["\x1b[31m"] = "much"; }) ==
+        "x.json: steps[0].ledger.places.?[31m must be a whole number");
+  Json json = Json::parse(json_report(gort_test::sample_report()));
+  const Dump plain = parse_dump("a.json", json.dump());
+  json["steps"][0]["memstats"]["\x1b[31m"] = 5;
+  const std::string text = diff_report(plain, parse_dump("b.json", json.dump()), {});
+  CHECK_THAT(text, Contains("?[31m 0 B -> 5 B") && !Contains("\x1b"));
+}
+
+TEST_CASE("costs may be as large as numbers are", "[tool][diff]") {
+  Dump dump = dump_of(gort_test::sample_report());
+  dump.remedies = {{"clear", {{"cost_ns", std::numeric_limits<std::int64_t>::max()}}}};
+  CHECK_THAT(diff_report(dump, dump, {}), Contains("clear: no difference; cost "));
 }
 
 TEST_CASE("a dump may have figures this gortstat does not know", "[tool][dump]") {

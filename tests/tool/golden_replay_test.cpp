@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include <gort/tools/gortstat/error.h>
 #include <gort/tools/gortstat/exact_run.h>
 #include <gort/tools/gortstat/golden_replay.h>
 #include <gort/tools/gortstat/golden_trace.h>
@@ -47,12 +48,43 @@ std::vector<std::string> mismatches(const std::string& name,
   return out;
 }
 
+// One of that type in which a key is set.
+std::string recording_of(const std::string& type) {
+  for (const std::string& path : recordings()) {
+    const GoldenTrace trace = golden(path);
+    const bool sets = std::any_of(trace.operations.begin(), trace.operations.end(),
+                                  [](const GoldenOperation& o) { return o.kind == Kind::set; });
+    if (trace.type == type && sets) return path;
+  }
+  return {};
+}
+
 GoldenOperation& first(GoldenTrace& trace, Kind kind) {
   return *std::find_if(trace.operations.begin(), trace.operations.end(),
                        [kind](const GoldenOperation& o) { return o.kind == kind; });
 }
 
 }  // namespace
+
+TEST_CASE("a key is spelled as the recorder spells it", "[tool][golden_trace]") {
+  const auto error = [](const std::string& kind, const std::string& changed) {
+    GoldenTrace trace = golden((kDirectory / kind).string());
+    first(trace, Kind::set).key = changed;
+    try {
+      check_golden_trace(trace);
+    } catch (const InputError& e) {
+      return std::string(e.what());
+    }
+    return std::string("no error");
+  };
+  const std::string numbers = recording_of("map[int64]int64");
+  CHECK(error(numbers, "7") == "no error");
+  CHECK_THAT(error(numbers, "007"), Catch::EndsWith("\"007\" is no key of a map[int64]int64"));
+  const std::string floats = recording_of("map[float64]int64");
+  CHECK(error(floats, "3ff0000000000000") == "no error");
+  CHECK_THAT(error(floats, "3FF0000000000000"),
+             Catch::Contains("is no key of a map[float64]int64"));
+}
 
 TEST_CASE("maps do what real Go's maps did, byte for byte", "[tool][golden]") {
   const ExactRun run;

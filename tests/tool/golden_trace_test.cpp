@@ -161,6 +161,7 @@ TEST_CASE("a set type has no elemsize", "[tool][golden_trace]") {
 TEST_CASE("a truncated golden line is an error with its line", "[tool][golden_trace]") {
   CHECK(
       begins(error_of(kType + kMake + R"({"op":"set","k":"1","h")"), "g.jsonl:3: no JSON: byte "));
+  CHECK(error_of(kType + "1e999\n") == "g.jsonl:2: no JSON: number overflow parsing '1e999'");
   CHECK(error_of(kType + "[1]\n") == "g.jsonl:2: a line must be a JSON object");
 }
 
@@ -196,6 +197,8 @@ TEST_CASE("missing and wrong golden fields are errors with their line", "[tool][
   CHECK(line(R"({"op":"next","n":1,"end":1})") ==
         "g.jsonl:2: next: field \"end\" must be true or false");
   CHECK(line(R"({"op":"snap"})") == "g.jsonl:2: snap: field \"heap_bytes\" is missing");
+  CHECK(line(R"({"op":"snap","heap_bytes":-9223372036854775808})") ==
+        "g.jsonl:2: field \"heap_bytes\": must be within 2^56 of 0");
   CHECK(line(R"({"op":"snap","heap_bytes":0,"count":1})") ==
         "g.jsonl:2: snap: field \"flags\" is missing");
   CHECK(begins(line(R"({"op":"snap","heap_bytes":0,"count":0,"flags":256})"),

@@ -1,7 +1,10 @@
 #include <catch2/catch.hpp>
 
+#include <cstring>
 #include <filesystem>
+#include <string>
 
+#include <fcntl.h>
 #include <unistd.h>
 
 #include <gort/tests/tool/run_gortstat.h>
@@ -46,6 +49,24 @@ TEST_CASE("links that lead nowhere end", "[tool][output]") {
   fs::create_symlink(scratch / "a", scratch / "b");
   write_file(scratch / "a", "text");
   CHECK(scratch.file_count() == 2);
+}
+
+TEST_CASE("an open descriptor is written to, whatever it is open on", "[tool][output]") {
+  const ScratchDirectory scratch;
+  const std::string log = scratch.file("log", "");
+  const int descriptor = ::open(log.c_str(), O_WRONLY | O_APPEND | O_CLOEXEC);
+  REQUIRE(descriptor >= 0);
+  const auto say = [descriptor](const char* text) {
+    REQUIRE(::write(descriptor, text, std::strlen(text)) > 0);
+  };
+  say("before\n");
+  write_file("/dev/fd/" + std::to_string(descriptor), "one\n");
+  fs::create_symlink("/proc/self/fd/" + std::to_string(descriptor), scratch / "link");
+  write_file(scratch / "link", "two\n");
+  say("after\n");
+  ::close(descriptor);
+  CHECK(contents(log) == "before\none\ntwo\nafter\n");
+  CHECK_THROWS_AS(write_file("/dev/fd/" + std::to_string(descriptor), "x"), Failure);
 }
 
 TEST_CASE("what cannot be written leaves nothing behind", "[tool][output]") {

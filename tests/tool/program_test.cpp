@@ -52,6 +52,8 @@ TEST_CASE("a bad command line is exit code 2, with words on standard error", "[t
   check_failure(gortstat({"replay", "a", "--marks", "some"}), 2, "--marks: some not in {all,");
   check_failure(gortstat({"replay", "a", "--seed", "-1"}), 2,
                 "--seed: not a whole number of 64 bits");
+  check_failure(gortstat({"replay", "a", "--seed", "18446744073709551616"}), 2,
+                "--seed: not a whole number of 64 bits");
   check_failure(gortstat({"replay", "a", "-o", ""}), 2, "the file name is empty");
   check_failure(gortstat({"parity"}), 2, "GOLDEN is required");
   check_failure(gortstat({"diff", "a"}), 2, "B is required");
@@ -214,4 +216,22 @@ TEST_CASE("no input can write control codes to a terminal", "[tool][program]") {
   CHECK_THAT(shown.out, Catch::Contains("?[31mred"));
   const Outcome error = gortstat({"replay", "-"}, {.in = "\x1b[31m\n"});
   CHECK(error.err.find('\x1b') == std::string::npos);
+}
+
+TEST_CASE("a seed is decimal, with zeros in front of it or without", "[tool][program]") {
+  const Outcome plain =
+      gortstat({"replay", "-", "--seed", "10", "--format", "json"}, {.in = kTrace});
+  const Outcome zeros =
+      gortstat({"replay", "-", "--seed", "010", "--format", "json"}, {.in = kTrace});
+  CHECK_THAT(plain.out, Catch::Contains("\"seed\": 10,"));
+  CHECK_THAT(zeros.out, Catch::Contains("\"seed\": 10,"));
+}
+
+TEST_CASE("standard input is not overwritten by what is read from it", "[tool][program]") {
+  const ScratchDirectory scratch;
+  const std::string trace = scratch.file("a.trace", kTrace);
+  RunOptions options;
+  options.stdin_from = trace;
+  check_failure(gortstat({"replay", "-", "-o", trace}, options), 1, "is the input");
+  CHECK(contents(trace) == kTrace);
 }

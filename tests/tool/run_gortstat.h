@@ -33,6 +33,7 @@ struct Outcome {
 
 struct RunOptions {
   std::string in{};                                        ///< standard input, all of it
+  std::string stdin_from{};                                ///< a path, instead
   std::vector<std::pair<std::string, std::string>> env{};  ///< set besides; the rest is inherited
   std::string stdout_to{};                                 ///< a path, instead of capturing
   bool close_stdout = false;
@@ -75,6 +76,7 @@ inline Pipe terminal(unsigned short columns) {
   ::dup2(in, 0);
   ::dup2(out, 1);
   ::dup2(err, 2);
+  if (!options.stdin_from.empty()) ::dup2(::open(options.stdin_from.c_str(), O_RDONLY), 0);
   if (!options.stdout_to.empty()) ::dup2(::open(options.stdout_to.c_str(), O_WRONLY), 1);
   if (options.close_stdout) ::close(1);
   ::signal(SIGPIPE, options.ignore_sigpipe ? SIG_IGN : SIG_DFL);

@@ -184,6 +184,8 @@ TEST_CASE("a table leaves out the columns that matter least", "[tool][text_style
 TEST_CASE("a shortened text never ends inside a character", "[tool][text_style]") {
   CHECK(shortened("abcdef", 6) == "abcdef");
   CHECK(shortened("abcdefg", 6) == "abc...");
+  CHECK(shortened("abcdefg", 2) == "...");
+  CHECK(shortened(std::string(20'000'000, 'a'), 5) == "aa...");  // in one go
   CHECK(shortened("\xc3\xa4\xc3\xb6\xc3\xbc\xc3\xa4\xc3\xb6", 4) == "\xc3\xa4...");
 }
 

@@ -1,6 +1,7 @@
 #include <gort/tools/gortstat/diff_report.h>
 
 #include <algorithm>
+#include <unordered_map>
 
 #include <fmt/format.h>
 
@@ -43,13 +44,15 @@ struct Pair {
 
 // The figures that differ, in the order of `a` and then of what only `b` has; absent counts as 0.
 std::vector<Pair> differing(const Figures& a, const Figures& b) {
+  const std::unordered_map<std::string_view, std::int64_t> in_a(a.begin(), a.end());
+  const std::unordered_map<std::string_view, std::int64_t> in_b(b.begin(), b.end());
   std::vector<Pair> out;
   for (const auto& [name, value] : a) {
-    const std::int64_t* other = find_figure(b, name);
-    out.push_back({name, value, other == nullptr ? 0 : *other});
+    const auto other = in_b.find(name);
+    out.push_back({name, value, other == in_b.end() ? 0 : other->second});
   }
   for (const auto& [name, value] : b) {
-    if (find_figure(a, name) == nullptr) out.push_back({name, 0, value});
+    if (!in_a.contains(name)) out.push_back({name, 0, value});
   }
   std::erase_if(out, [](const Pair& p) { return p.a == p.b || is_left_out(p.name); });
   return out;
@@ -61,7 +64,7 @@ std::string listed(const std::vector<Pair>& pairs, bool (*in_bytes)(std::string_
   for (const Pair& p : pairs) {
     // Exact where rounding would hide the difference.
     const bool bytes = in_bytes(p.name) && human_signed(p.a) != human_signed(p.b);
-    out += fmt::format("{}{} {} -> {}", out.empty() ? "" : ", ", p.name,
+    out += fmt::format("{}{} {} -> {}", out.empty() ? "" : ", ", printable(p.name),
                        bytes ? human_signed(p.a) : number(p.a),
                        bytes ? human_signed(p.b) : number(p.b));
   }
@@ -120,18 +123,20 @@ void add_step(std::string& out, const std::string& name, const DumpStep& a, cons
   out += '\n';
 }
 
-// The index in `steps` of the n-th step (from 0) with that label; steps.size() if there is none.
-std::size_t find_step(const std::vector<DumpStep>& steps, const std::string& label, std::size_t n) {
-  for (std::size_t i = 0; i < steps.size(); ++i) {
-    if (steps[i].label == label && n-- == 0) return i;
+// For each step of `these` the one of `others` with the same label, the n-th for the n-th, by
+// index; others.size() if there is none.
+std::vector<std::size_t> partners(const std::vector<DumpStep>& these,
+                                  const std::vector<DumpStep>& others) {
+  std::unordered_map<std::string_view, std::vector<std::size_t>> places;
+  for (std::size_t i = 0; i < others.size(); ++i) places[others[i].label].push_back(i);
+  std::unordered_map<std::string_view, std::size_t> before;
+  std::vector<std::size_t> out;
+  for (const DumpStep& step : these) {
+    const std::vector<std::size_t>& same = places[step.label];
+    const std::size_t n = before[step.label]++;
+    out.push_back(n < same.size() ? same[n] : others.size());
   }
-  return steps.size();
-}
-
-std::size_t same_label_before(const std::vector<DumpStep>& steps, std::size_t i) {
-  return static_cast<std::size_t>(
-      std::count_if(steps.begin(), steps.begin() + static_cast<std::ptrdiff_t>(i),
-                    [&](const DumpStep& s) { return s.label == steps[i].label; }));
+  return out;
 }
 
 std::string step_name(const std::vector<DumpStep>& steps, std::size_t i) {
@@ -140,11 +145,10 @@ std::string step_name(const std::vector<DumpStep>& steps, std::size_t i) {
 
 std::vector<std::string> only_in(const std::vector<DumpStep>& these,
                                  const std::vector<DumpStep>& others) {
+  const std::vector<std::size_t> other = partners(these, others);
   std::vector<std::string> out;
   for (std::size_t i = 0; i < these.size(); ++i) {
-    if (find_step(others, these[i].label, same_label_before(these, i)) == others.size()) {
-      out.push_back(step_name(these, i));
-    }
+    if (other[i] == others.size()) out.push_back(step_name(these, i));
   }
   return out;
 }
@@ -166,7 +170,7 @@ void add_remedies(std::string& out, const Dump& a, const Dump& b, const TextLayo
                           : listed(pairs, [](std::string_view n) { return !is_count(n); });
     const std::int64_t* cost_a = find_figure(one.figures, "cost_ns");
     const std::int64_t* cost_b = find_figure(other->figures, "cost_ns");
-    if (cost_a != nullptr && cost_b != nullptr && *cost_a + *cost_b > 0) {
+    if (cost_a != nullptr && cost_b != nullptr && (*cost_a > 0 || *cost_b > 0)) {
       line += fmt::format("; cost {} -> {}", human_duration(*cost_a), human_duration(*cost_b));
     }
     add_wrapped(text, line, layout.width, kIndent);
@@ -186,8 +190,9 @@ std::string diff_report(const Dump& a, const Dump& b, const TextLayout& layout) 
   std::string out = title("A", a) + title("B", b) + '\n';
   std::vector<std::string> same;
   std::size_t matched = 0;
+  const std::vector<std::size_t> in_b = partners(a.steps, b.steps);
   for (std::size_t i = 0; i < a.steps.size(); ++i) {
-    const std::size_t j = find_step(b.steps, a.steps[i].label, same_label_before(a.steps, i));
+    const std::size_t j = in_b[i];
     if (j == b.steps.size()) continue;
     ++matched;
     const StepDifference difference = compare(a.steps[i], b.steps[j]);

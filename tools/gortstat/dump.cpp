@@ -7,6 +7,7 @@
 #include <nlohmann/json.hpp>
 
 #include <gort/tools/gortstat/error.h>
+#include <gort/tools/gortstat/json_input.h>
 #include <gort/tools/gortstat/text.h>
 
 namespace gort::tool {
@@ -21,13 +22,7 @@ class DumpParser {
   }
 
   Dump run() {
-    Json root;
-    try {
-      root = Json::parse(text_);
-    } catch (const Json::parse_error& error) {
-      throw InputError(dump_.path, line_of(error.byte),
-                       fmt::format("no JSON: byte {}: {}", error.byte, reason(error.what())));
-    }
+    const Json root = parse_json<Json>(dump_.path, 1, text_);
     if (!root.is_object() || !root.contains("schema") || !root.contains("steps")) {
       fail("no dump of gortstat: \"schema\" and \"steps\" are missing");
     }
@@ -51,19 +46,8 @@ class DumpParser {
  private:
   [[noreturn]] void fail(std::string_view what) const { throw InputError(dump_.path, 0, what); }
 
-  std::size_t line_of(std::size_t byte) const {
-    const std::string_view before = text_.substr(0, byte == 0 ? 0 : byte - 1);
-    return static_cast<std::size_t>(std::count(before.begin(), before.end(), '\n')) + 1;
-  }
-
-  // nlohmann prefixes what happened with "[json.exception...] parse error at line 1, column 9: ".
-  static std::string reason(std::string_view what) {
-    const std::size_t colon = what.find(": ");
-    return printable(colon == std::string_view::npos ? what : what.substr(colon + 2));
-  }
-
   static std::string name_in(const std::string& where, std::string_view name) {
-    return where.empty() ? std::string(name) : fmt::format("{}.{}", where, name);
+    return where.empty() ? printable(name) : fmt::format("{}.{}", where, printable(name));
   }
 
   const Json& field(const Json& in, const std::string& where, const char* name) const {
@@ -99,14 +83,17 @@ class DumpParser {
     return *value;
   }
 
-  // Bytes: their sums must not overflow either, whatever a file says.
-  std::int64_t bytes(const Json& in, const std::string& where, const char* name) const {
-    const std::int64_t value = whole(in, where, name);
+  std::int64_t bytes(const Json& value, const std::string& name) const {
+    const std::optional<std::int64_t> number = whole(value);
+    if (!number) fail(fmt::format("{} must be a whole number", name));
     constexpr std::int64_t kMax = std::int64_t{1} << 56;
-    if (value < 0 || value > kMax) {
-      fail(fmt::format("{} must be a number of bytes, at most 2^56", name_in(where, name)));
+    if (*number < 0 || *number > kMax) {
+      fail(fmt::format("{} must be a number of bytes, at most 2^56", name));
     }
-    return value;
+    return *number;
+  }
+  std::int64_t bytes(const Json& in, const std::string& where, const char* name) const {
+    return bytes(field(in, where, name), name_in(where, name));
   }
 
   // The members of an object that are whole numbers; others (fractions, names) are not compared.
@@ -115,7 +102,7 @@ class DumpParser {
     Figures out;
     for (const auto& [name, value] : in.items()) {
       if (all_whole) {
-        out.emplace_back(name, bytes(in, where, name.c_str()));
+        out.emplace_back(name, bytes(value, name_in(where, name)));
       } else if (const std::optional<std::int64_t> number = whole(value)) {
         out.emplace_back(name, *number);
       }
@@ -134,11 +121,14 @@ class DumpParser {
     const Json& map = field(in, where, "map");
     if (!map.is_null()) out.map = figures(map, where + ".map", false);
     out.rss = bytes(in, where, "rss");
+    // Places in any number may be more than 64 bits hold: the sum stops above what mapped can be.
+    constexpr std::int64_t kEnough = std::int64_t{1} << 60;
     std::int64_t sum = 0;
-    for (const auto& [name, value] : out.places) sum += value;
+    for (const auto& [name, value] : out.places) sum = std::min(sum + value, kEnough);
     if (sum != out.mapped) {
-      fail(fmt::format("{} (\"{}\"): the places sum to {}, but mapped is {}", in_ledger,
-                       printable(out.label), with_commas(static_cast<std::uint64_t>(sum)),
+      fail(fmt::format("{} (\"{}\"): the places sum to {}{}, but mapped is {}", in_ledger,
+                       printable(out.label), sum == kEnough ? "at least " : "",
+                       with_commas(static_cast<std::uint64_t>(sum)),
                        with_commas(static_cast<std::uint64_t>(out.mapped))));
     }
     return out;

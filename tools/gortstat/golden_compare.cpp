@@ -13,10 +13,6 @@ std::string bucket_name(std::string_view array, std::size_t index, std::size_t o
                        : fmt::format("{} {}, overflow {}", array, index, overflow);
 }
 
-std::string keys_text(const std::vector<std::string>& keys) {
-  return fmt::format("[{}]", printable(fmt::format("{}", fmt::join(keys, " "))));
-}
-
 void compare_buckets(const std::string& name, const GoldenBucket& e, const GoldenBucket& g,
                      std::vector<Difference>& out) {
   if (e.tophash != g.tophash) {
@@ -70,6 +66,10 @@ void compare_extras(const GoldenExtra& expected, const GoldenExtra& got,
 }
 
 }  // namespace
+
+std::string keys_text(const std::vector<std::string>& keys) {
+  return fmt::format("[{}]", printable(fmt::format("{}", fmt::join(keys, " "))));
+}
 
 std::vector<Difference> compare_states(const GoldenState& expected, const GoldenState& got) {
   std::vector<Difference> out;

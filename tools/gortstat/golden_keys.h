@@ -119,14 +119,17 @@ struct KeyText<Ref<Bytes32>> {
   }
 };
 
+/// A key as a recorder writes it: hashes are found by that spelling.
 template <class K>
 bool is_key_text(std::string_view text) {
   if constexpr (std::is_same_v<K, Ref<Bytes32>>) {
     std::uint64_t number = 0;
-    return KeyText<K>::parse(text, number);
+    return KeyText<K>::parse(text, number) && fmt::format("{}", number) == text;
+  } else if constexpr (std::is_same_v<K, String>) {
+    return true;
   } else {
     K key{};
-    return KeyText<K>::parse(text, key);
+    return KeyText<K>::parse(text, key) && KeyText<K>::text(key) == text;
   }
 }
 

@@ -158,8 +158,7 @@ class GoldenReplay {
       if (!end) seen.push_back(KeyText<K>::text(loop_->key()));
     }
     if (seen != operation.seen) {
-      add(operation.line, {"keys of the loop", fmt::format("{}", fmt::join(operation.seen, " ")),
-                           fmt::format("{}", fmt::join(seen, " "))});
+      add(operation.line, {"keys of the loop", keys_text(operation.seen), keys_text(seen)});
     }
     if (end != operation.end) {
       add(operation.line, {"end of the loop", operation.end ? "yes" : "no", end ? "yes" : "no"});

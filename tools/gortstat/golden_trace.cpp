@@ -8,6 +8,7 @@
 
 #include <gort/tools/gortstat/error.h>
 #include <gort/tools/gortstat/input.h>
+#include <gort/tools/gortstat/json_input.h>
 #include <gort/tools/gortstat/text.h>
 
 namespace gort::tool {
@@ -26,12 +27,7 @@ constexpr std::string_view kAnyHash = "any";
 class LineObject {
  public:
   LineObject(const std::string& path, std::size_t line, std::string_view text)
-      : path_(path), line_(line) {
-    try {
-      object_ = Json::parse(text);
-    } catch (const Json::parse_error& error) {
-      fail(fmt::format("no JSON: byte {}: {}", error.byte, reason(error.what())));
-    }
+      : path_(path), line_(line), object_(parse_json<Json>(path, line, text)) {
     if (!object_.is_object()) fail("a line must be a JSON object");
     operation_ = string("op");
   }
@@ -143,11 +139,6 @@ class LineObject {
   }
 
   // nlohmann prefixes what happened with "[json.exception...] parse error at line 1, column 9: ".
-  static std::string reason(std::string_view what) {
-    const std::size_t colon = what.find(": ");
-    return printable(colon == std::string_view::npos ? what : what.substr(colon + 2));
-  }
-
   const Json& field(const char* name) const {
     const auto found = object_.find(name);
     if (found == object_.end()) fail(fmt::format("{}: field \"{}\" is missing", shown(), name));
@@ -237,6 +228,10 @@ GoldenSnapshot parse_snapshot(const LineObject& line) {
   constexpr auto kMax = std::numeric_limits<std::int64_t>::max();
   GoldenSnapshot result;
   result.heap_bytes = line.integer("heap_bytes");
+  constexpr std::int64_t kMostBytes = std::int64_t{1} << 56;  // differences must not overflow
+  if (result.heap_bytes < -kMostBytes || result.heap_bytes > kMostBytes) {
+    line.fail("field \"heap_bytes\": must be within 2^56 of 0");
+  }
   GoldenState& state = result.state;
   // A snapshot of a nil map has no header.
   state.nil = !line.has("count") && !line.has("B");

@@ -104,6 +104,9 @@ struct Difference {
   std::string got;
 };
 
+/// Keys as differences show them.
+std::string keys_text(const std::vector<std::string>& keys);
+
 /// Everything in which two states differ, in the order header, extra, buckets, old buckets. What
 /// the expected state has no record of is not compared.
 std::vector<Difference> compare_states(const GoldenState& expected, const GoldenState& got);

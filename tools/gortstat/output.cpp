@@ -5,6 +5,8 @@
 #include <cstdlib>
 #include <cstring>
 #include <filesystem>
+#include <limits>
+#include <optional>
 #include <system_error>
 #include <utility>
 
@@ -12,6 +14,7 @@
 #include <unistd.h>
 
 #include <gort/tools/gortstat/error.h>
+#include <gort/tools/gortstat/input.h>
 
 namespace gort::tool {
 namespace fs = std::filesystem;
@@ -32,15 +35,32 @@ int write_and_close(std::FILE* file, std::string_view data) {
   return error != 0 ? error : EIO;
 }
 
-// The file behind symbolic links, whether or not it is there yet.
-fs::path target_of(const std::string& path) {
-  constexpr int kMaxLinks = 40;  // as Linux has it
-  fs::path target = path;
+// What is behind symbolic links.
+struct Target {
+  fs::path path;                  // whether or not it is there yet
+  std::optional<int> descriptor;  // it is one of this process: /dev/stdout, /dev/fd/3
+};
+
+std::optional<int> own_descriptor(const fs::path& path) {
+  const std::string name = path.filename();
+  const ParsedNumber number = parse_unsigned(name, std::numeric_limits<int>::max());
   std::error_code error;
-  for (int i = 0; i < kMaxLinks && fs::is_symlink(fs::symlink_status(target, error)); ++i) {
-    const fs::path next = fs::read_symlink(target, error);
+  if (number.state != NumberState::ok ||
+      !fs::equivalent(path.parent_path(), "/proc/self/fd", error))
+    return std::nullopt;
+  return static_cast<int>(number.value);
+}
+
+Target target_of(const std::string& path) {
+  constexpr int kMaxLinks = 40;  // as Linux has it
+  Target target{path, own_descriptor(path)};
+  std::error_code error;
+  for (int i = 0; i < kMaxLinks && fs::is_symlink(fs::symlink_status(target.path, error)); ++i) {
+    if (target.descriptor) break;  // what it is open on is not to be replaced
+    const fs::path next = fs::read_symlink(target.path, error);
     if (error) break;
-    target = target.parent_path() / next;  // an absolute `next` replaces the whole
+    target.path = target.path.parent_path() / next;  // an absolute `next` replaces the whole
+    target.descriptor = own_descriptor(target.path);
   }
   return target;
 }
@@ -50,10 +70,19 @@ fs::path directory_of(const fs::path& target) {
   return parent.empty() ? fs::path(".") : parent;
 }
 
-bool is_special(const fs::path& path) {
+// Written directly: not replaced by another file.
+bool is_special(const Target& target) {
   std::error_code error;
-  const fs::file_status status = fs::status(path, error);
-  return !error && fs::exists(status) && !fs::is_regular_file(status);
+  const fs::file_status status = fs::status(target.path, error);
+  return target.descriptor || (!error && fs::exists(status) && !fs::is_regular_file(status));
+}
+
+// Goes on behind what a descriptor has been used for; to open its name would cut its file to
+// nothing.
+std::FILE* open_special(const Target& target) {
+  if (!target.descriptor) return std::fopen(target.path.c_str(), "wb");
+  const int copy = ::fcntl(*target.descriptor, F_DUPFD_CLOEXEC, 3);
+  return copy == -1 ? nullptr : ::fdopen(copy, "wb");
 }
 
 }  // namespace
@@ -67,14 +96,15 @@ void write_stdout(std::string_view data) {
 }
 
 void write_file(const std::string& path, std::string_view data) {
-  if (is_special(path)) {
-    std::FILE* file = std::fopen(path.c_str(), "wb");
+  const Target behind = target_of(path);
+  if (is_special(behind)) {
+    std::FILE* file = open_special(behind);
     if (file == nullptr) fail(path, "cannot open", errno);
     if (const int error = write_and_close(file, data); error != 0)
       fail(path, "cannot write", error);
     return;
   }
-  const fs::path target = target_of(path);
+  const fs::path& target = behind.path;
   const std::string temporary = fmt::format("{}.{}.tmp", target.string(), ::getpid());
   std::FILE* file = std::fopen(temporary.c_str(), "wbx");
   if (file == nullptr) fail(path, "cannot create a file beside it", errno);
@@ -95,11 +125,12 @@ void write_file(const std::string& path, std::string_view data) {
 void check_output_path(const std::string& path, const std::string& input) {
   std::error_code error;
   if (fs::is_directory(path, error)) throw Failure(path + ": is a directory");
-  if (fs::equivalent(path, input, error) && !is_special(path)) {
+  const Target target = target_of(path);
+  if (is_special(target)) return;
+  if (fs::equivalent(path, input == "-" ? "/dev/stdin" : input, error)) {
     throw Failure(path + ": is the input, and would be overwritten");
   }
-  if (is_special(path)) return;
-  const fs::path parent = directory_of(target_of(path));
+  const fs::path parent = directory_of(target.path);
   if (!fs::is_directory(parent, error)) {
     throw Failure(fmt::format("{}: no such directory: {}", path, parent.string()));
   }

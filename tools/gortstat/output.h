@@ -13,8 +13,8 @@ namespace gort::tool {
 void write_stdout(std::string_view data);
 
 /// Writes `data` beside `path` and renames it into place; a path that exists and is no regular file
-/// (a device, a pipe) is written directly. Symbolic links are followed, the mode of an existing
-/// file is kept. Throws Failure.
+/// (a device, a pipe) is written directly, and so is an open descriptor (/dev/stdout), whatever it
+/// is open on. Symbolic links are followed, the mode of an existing file is kept. Throws Failure.
 void write_file(const std::string& path, std::string_view data);
 
 /// Says at once what would make write_file(path) fail after a long run: no such directory, a

@@ -93,13 +93,20 @@ Command add_replay_command(CLI::App& main) {
          {"all", "last", "none", "auto"});
   choice("--format", arguments->format, "for people, or with every figure", {"text", "json"});
   app->add_flag("--picture", arguments->picture, "every bucket of the map");
-  app->add_option("--seed", arguments->seed, "of the hashes: the same seed gives the same map")
-      ->check([](const std::string& text) {
-        const ParsedNumber seed = parse_unsigned(text, std::numeric_limits<std::uint64_t>::max());
-        return seed.state == NumberState::ok ? std::string() : "not a whole number of 64 bits";
-      })
+  // Not an option of a number's type: CLI11 reads "010" as 8.
+  app->add_option_function<std::string>(
+         "--seed",
+         [arguments](const std::string& text) {
+           const ParsedNumber seed =
+               parse_unsigned(text, std::numeric_limits<std::uint64_t>::max());
+           if (seed.state != NumberState::ok) {
+             throw CLI::ValidationError("--seed", "not a whole number of 64 bits");
+           }
+           arguments->seed = seed.value;
+         },
+         "of the hashes: the same seed gives the same map")
       ->type_name("N")
-      ->capture_default_str();
+      ->default_str(std::to_string(arguments->seed));
   app->add_option("-o,--output", arguments->output, "write to FILE; -: standard output")
       ->type_name("FILE")
       ->check([](const std::string& path) {

@@ -36,6 +36,9 @@ std::string printable(std::string_view text);
 /// Breaks `text` at spaces into lines of at most `width` characters; a longer word stands alone.
 std::vector<std::string> wrapped(std::string_view text, std::size_t width);
 
+/// The first `count` code points of UTF-8 text.
+std::string_view first_characters(std::string_view text, std::size_t count);
+
 /// Columns that UTF-8 text takes on a terminal, counting one for each code point.
 std::size_t display_width(std::string_view text);
 

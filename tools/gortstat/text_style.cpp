@@ -63,11 +63,7 @@ std::string padded(std::string_view text, std::size_t width) {
 std::string shortened(std::string_view text, std::size_t width) {
   std::string out = printable(text);
   if (display_width(out) <= width) return out;
-  while (!out.empty() && display_width(out) + 3 > width) {
-    while ((static_cast<unsigned char>(out.back()) & 0xc0) == 0x80) out.pop_back();
-    out.pop_back();
-  }
-  return out + "...";
+  return std::string(first_characters(out, width > 3 ? width - 3 : 0)) + "...";
 }
 
 std::string joined(const std::vector<std::string>& parts) {
