@@ -1,20 +1,36 @@
 #include <gort/base/fatal.h>
 
+#include <cerrno>
 #include <cstdlib>
 #include <cstring>
 
+#include <poll.h>
 #include <unistd.h>
+
+#include <gort/base/clock.h>
 
 namespace gort {
 namespace {
 
+// Leaves errno alone: lines are written in the middle of other people's calls.
 void write_all(const char* data, std::size_t size) noexcept {
+  const int before = errno;
+  // For the reader of a pipe whose writers must not block.
+  const std::int64_t give_up = now_ns() + 1'000'000'000;
   while (size > 0) {
     const ssize_t n = ::write(STDERR_FILENO, data, size);
-    if (n <= 0) return;  // standard error is gone: there is nobody left to tell
-    data += n;
-    size -= static_cast<std::size_t>(n);
+    if (n > 0) {
+      data += n;
+      size -= static_cast<std::size_t>(n);
+    } else if (n < 0 && errno == EAGAIN) {
+      if (now_ns() > give_up) break;
+      pollfd room{STDERR_FILENO, POLLOUT, 0};
+      ::poll(&room, 1, 10);
+    } else if (n == 0 || errno != EINTR) {
+      break;  // standard error is gone: there is nobody left to tell
+    }
   }
+  errno = before;
 }
 
 // One write per line keeps lines of several threads whole.

@@ -53,17 +53,19 @@ struct {
   void (*collect)(bool force);
   long (*option_get)(int option);
   void (*option_set)(int option, long value);
+  long decommit_delay;  ///< as it was when the library was opened
 } mi;
 
+// mi_option_decommit_delay of 2.0, mi_option_purge_delay of 2.1
+constexpr int kDecommitDelay = 15;
+
 // mimalloc waits 25 ms before it decommits what has become free, and then does so only when it is
-// called again. So for the length of one collection it is told not to wait.
+// called again. So for the length of one collection it is told not to wait. Of two threads at this
+// one may end the other's impatience, but not make it last.
 void mimalloc_give_back() {
-  constexpr int kDecommitDelay =
-      15;  // mi_option_decommit_delay of 2.0, mi_option_purge_delay of 2.1
-  const long before = mi.option_get(kDecommitDelay);
   mi.option_set(kDecommitDelay, 0);
   mi.collect(true);
-  mi.option_set(kDecommitDelay, before);
+  mi.option_set(kDecommitDelay, mi.decommit_delay);
 }
 
 Backend open_backend() {
@@ -83,6 +85,7 @@ Backend open_backend() {
   resolve(library, "mi_collect", mi.collect);
   resolve(library, "mi_option_get", mi.option_get);
   resolve(library, "mi_option_set", mi.option_set);
+  mi.decommit_delay = mi.option_get(kDecommitDelay);
   backend.give_back = mimalloc_give_back;
   int (*version)() = nullptr;
   resolve(library, "mi_version", version);

@@ -75,6 +75,13 @@ void unmap(void* address, std::size_t bytes) {
   GORT_CHECK(result == 0, "munmap({}, {}) failed, errno {}", address, bytes, errno);
 }
 
+// Takes off what alignment leaves over. A system that has no more entries for mappings may refuse:
+// the range may have become one with a neighbour, and would have to be split.
+bool trim(std::uintptr_t start, std::size_t bytes) {
+  if (bytes == 0) return true;
+  return !call_must_fail() && ::munmap(reinterpret_cast<void*>(start), bytes) == 0;
+}
+
 // Reads a short file of /proc without allocating. Returns the number of bytes read.
 std::size_t read_proc(const char* path, char* buffer, std::size_t size) {
   const int fd = ::open(path, O_RDONLY | O_CLOEXEC);
@@ -115,8 +122,14 @@ void* reserve(std::size_t bytes, std::size_t alignment) {
   const std::uintptr_t aligned = bits::align_up(start, alignment);
   const std::size_t before = aligned - start;
   const std::size_t after = slack - before;
-  if (before > 0) unmap(p, before);
-  if (after > 0) unmap(reinterpret_cast<void*>(aligned + bytes), after);
+  const bool begins = trim(start, before);
+  if (!begins || !trim(aligned + bytes, after)) {
+    // As a whole it is more likely to go without a split. If not, it stays: addresses without
+    // memory, in nobody's books.
+    const std::uintptr_t from = begins ? aligned : start;
+    ::munmap(reinterpret_cast<void*>(from), start + bytes + slack - from);
+    return nullptr;
+  }
   void* result = reinterpret_cast<void*>(aligned);
   name_range(result, bytes);
   mapped_bytes.fetch_add_relaxed(bytes);

@@ -3,6 +3,8 @@
 #include <cstdlib>
 #include <cstring>
 #include <numeric>
+#include <string>
+#include <thread>
 
 #include <dlfcn.h>
 
@@ -37,6 +39,26 @@ TEST_CASE("linking gort does not replace the program's malloc", "[base][metadata
   CHECK(home_of(::dlsym(RTLD_DEFAULT, "_Znwm")).find("libstdc++") != std::string::npos);
   CHECK(::dlsym(RTLD_DEFAULT, "mi_malloc") == nullptr);
   metadata::release(block);
+}
+
+TEST_CASE("memory is given back by several threads and mimalloc stays as it was",
+          "[base][metadata]") {
+  metadata::release(metadata::allocate(100));
+  void* const library = ::dlopen("libmimalloc.so.2", RTLD_NOW | RTLD_NOLOAD);
+  REQUIRE(library != nullptr);
+  const auto option = reinterpret_cast<long (*)(int)>(::dlsym(library, "mi_option_get"));
+  REQUIRE(option != nullptr);
+  constexpr int kDecommitDelay = 15;
+  const long before = option(kDecommitDelay);
+  CHECK(before > 0);
+  const auto give_back = [] {
+    for (int i = 0; i < 20'000; ++i) metadata::give_back_unused();
+  };
+  std::thread other(give_back);
+  give_back();
+  other.join();
+  CHECK(option(kDecommitDelay) == before);
+  ::dlclose(library);
 }
 #endif
 

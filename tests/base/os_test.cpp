@@ -2,6 +2,7 @@
 
 #include <atomic>
 #include <cstring>
+#include <fstream>
 #include <thread>
 
 #include <gort/base/os.h>
@@ -84,6 +85,24 @@ TEST_CASE("an absurd reservation is refused, not fatal", "[base][os]") {
   CHECK(os::reserve(std::size_t{1} << 62, 4096) == nullptr);
   CHECK(os::reserve(~std::size_t{4095}, 1_MiB) == nullptr);
   CHECK(change.is(0, 0, 0));
+}
+
+TEST_CASE("a reservation that the system does not cut to size is given up", "[base][os]") {
+  const auto address_space = [] {
+    std::ifstream statm("/proc/self/statm");
+    std::size_t pages = 0;
+    statm >> pages;
+    return pages;
+  };
+  void* first = os::reserve(64_KiB, 1_MiB);  // whatever the first call brings along is there
+  const Change change;
+  const std::size_t before = address_space();
+  os::fail_call_for_test(2);  // after mmap
+  CHECK(os::reserve(64_KiB, 1_MiB) == nullptr);
+  os::fail_call_for_test(0);
+  CHECK(change.is(0, 0, 0));
+  CHECK(address_space() == before);
+  os::release(first, 64_KiB, os::From::reserved);
 }
 
 TEST_CASE("the k-th call fails when a test asks for it", "[base][os]") {
