@@ -95,5 +95,21 @@ expect('and nothing else', $text =~ /^collect\/16MiB +3\.00 \(3\.00\.\.3\.00\)$/
 
 (undef, $status) = output('--rounds 0');
 expect('no rounds is bad usage', $status == 2);
+(undef, $status) = output('--markdown --json');
+expect('two forms of a report at once are, too', $status == 2);
+(undef, $status) = output("--only '('");
+expect('and what is no regular expression', $status == 2);
+(undef, $status) = output("--only window --from $directory/run.json");
+expect('and a choice of what has been run already', $status == 2);
+
+unlink "$directory/bench_workloads";
+($text, $status) = output();
+expect('no result is an error', $status != 0 && $text eq '');
+open(my $mute, '>', "$directory/bench_workloads") or die;
+print $mute "#!/bin/sh\nexit 0\n";
+close $mute;
+chmod 0755, "$directory/bench_workloads";
+($text, $status) = output();
+expect('a program that says nothing has failed', $status != 0);
 
 exit($failures ? 1 : 0);
