@@ -28,12 +28,26 @@ install(FILES "${PROJECT_BINARY_DIR}/gort-config.cmake"
 
 # A static archive has no list of what it needs, so its users must be told.
 if(gort_type STREQUAL "SHARED_LIBRARY")
-  set(GORT_PC_PRIVATE ".private")
+  set(GORT_PC_LIBS "")
+  set(GORT_PC_LIBS_PRIVATE "-ldl")
 else()
-  set(GORT_PC_PRIVATE "")
+  set(GORT_PC_LIBS " -ldl")
+  set(GORT_PC_LIBS_PRIVATE "")
 endif()
-# The prefix is found from where the file lies, so that the tree can be moved after installation.
-file(RELATIVE_PATH GORT_PC_PREFIX "/${CMAKE_INSTALL_LIBDIR}/pkgconfig" "/")
-string(REGEX REPLACE "/$" "" GORT_PC_PREFIX "${GORT_PC_PREFIX}")
+# The prefix is found from where the file lies, so that the tree can be moved after installation;
+# what has an absolute directory of its own stays there.
+foreach(directory IN ITEMS LIBDIR INCLUDEDIR)
+  if(IS_ABSOLUTE "${CMAKE_INSTALL_${directory}}")
+    set(GORT_PC_${directory} "${CMAKE_INSTALL_${directory}}")
+  else()
+    set(GORT_PC_${directory} "\${prefix}/${CMAKE_INSTALL_${directory}}")
+  endif()
+endforeach()
+if(IS_ABSOLUTE "${CMAKE_INSTALL_LIBDIR}")
+  set(GORT_PC_PREFIX "${CMAKE_INSTALL_PREFIX}")
+else()
+  file(RELATIVE_PATH GORT_PC_PREFIX "/${CMAKE_INSTALL_LIBDIR}/pkgconfig" "/")
+  string(REGEX REPLACE "/$" "" GORT_PC_PREFIX "\${pcfiledir}/${GORT_PC_PREFIX}")
+endif()
 configure_file("${PROJECT_SOURCE_DIR}/gort.pc.in" "${PROJECT_BINARY_DIR}/gort.pc" @ONLY)
 install(FILES "${PROJECT_BINARY_DIR}/gort.pc" DESTINATION "${CMAKE_INSTALL_LIBDIR}/pkgconfig")

@@ -16,7 +16,7 @@ struct Stock {
   bool registered;
   bool closed;
 };
-thread_local constinit Stock stock{};
+constinit GORT_TLS Stock stock{};
 
 struct Closer {
   ~Closer() {

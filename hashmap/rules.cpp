@@ -19,8 +19,8 @@ constexpr std::size_t kNoHeaderUpTo = 512;
 constexpr std::size_t kMaxSmall = 32768;
 
 // One generator a thread: no lock, no sharing.
-thread_local constinit Random generator{0};
-thread_local constinit bool seeded = false;
+constinit GORT_TLS Random generator{0};
+constinit GORT_TLS bool seeded = false;
 
 }  // namespace
 

@@ -129,7 +129,7 @@ class HeldLock {
   }
 
  private:
-  static inline thread_local constinit const HeldLock* innermost = nullptr;
+  static inline constinit GORT_TLS const HeldLock* innermost = nullptr;
 
   const WaitingSharedLock& lock_;
   const HeldLock* const outer_;

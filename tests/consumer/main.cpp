@@ -1,5 +1,5 @@
-// An embedding program. It includes nothing of gort but the umbrella header, and checks what an
-// embedder would notice: the heap and the map work, and malloc is still libc's.
+// An embedding program, or a plugin. It includes nothing of gort but the umbrella header, and
+// checks what an embedder would notice: the heap and the map work, and malloc is still libc's.
 
 #include <dlfcn.h>
 
@@ -44,7 +44,9 @@ bool malloc_is_libc() {
 
 }  // namespace
 
-int main() {
+extern "C" int consume();
+
+int consume() {
   check(malloc_is_libc(), "malloc is libc's before start()");
   gort::start();
   check(malloc_is_libc(), "malloc is libc's after start()");
@@ -66,3 +68,7 @@ int main() {
   if (failures == 0) std::puts("consumer: ok");
   return failures == 0 ? 0 : 1;
 }
+
+#ifndef PLUGIN
+int main() { return consume(); }
+#endif
