@@ -83,9 +83,9 @@ struct Window {
   std::size_t places = 0;              ///< arenas that the window has room for; guard: heap lock
 };
 
-extern Window window;
-extern Atomic<Arena*> arenas[kMaxArenas];
-extern Atomic<PageOwner*> page_tables[kMaxArenas];
+extern GORT_API Window window;
+extern GORT_API Atomic<Arena*> arenas[kMaxArenas];
+extern GORT_API Atomic<PageOwner*> page_tables[kMaxArenas];
 
 /// span_of where there is no page table.
 inline Span* owner_of_arena(std::size_t place) {
@@ -126,7 +126,7 @@ struct WindowOptions {
   std::size_t max_bytes = kWindowSize;  ///< the heap never grows beyond; a multiple of kArenaSize
   bool use_hints = true;                ///< false: go straight to an address of the kernel's choice
 };
-extern WindowOptions window_options;
+extern GORT_API WindowOptions window_options;
 
 inline std::uintptr_t place_address(std::size_t place) { return window.base + place * kArenaSize; }
 

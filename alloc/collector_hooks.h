@@ -13,6 +13,7 @@
 #include <pthread.h>
 
 #include <gort/alloc/thread_cache.h>
+#include <gort/base/config.h>
 
 namespace gort::alloc {
 
@@ -35,7 +36,7 @@ struct CollectorHooks {
                        void* context) = nullptr;
 };
 
-extern CollectorHooks collector_hooks;
+extern GORT_API CollectorHooks collector_hooks;
 
 /// A slow path, for a scope.
 class SlowPath {

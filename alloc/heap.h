@@ -28,6 +28,7 @@
 #include <gort/alloc/span_class.h>
 #include <gort/alloc/thread_cache.h>
 #include <gort/base/atomic.h>
+#include <gort/base/config.h>
 #include <gort/base/shards.h>
 
 namespace gort::alloc {
@@ -172,7 +173,7 @@ class Heap {
   ThreadCache* caches_ = nullptr;  ///< guard: pages.lock
 };
 
-extern Heap heap;
+extern GORT_API Heap heap;
 
 template <class F>
 void Heap::for_each_span(F&& f) {

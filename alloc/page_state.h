@@ -16,16 +16,17 @@
 #include <gort/alloc/chunk_set.h>
 #include <gort/alloc/page_summary.h>
 #include <gort/base/bits.h>
+#include <gort/base/config.h>
 #include <gort/base/fatal.h>
 #include <gort/base/os.h>
 
 namespace gort::alloc {
 
-extern PageTree page_tree;
+extern GORT_API PageTree page_tree;
 static_assert(std::is_trivially_default_constructible_v<PageTree>);  // starts as .bss, all zero
 
 /// Every chunk that may have something to give back.
-extern ChunkSet scavenger_index;
+extern GORT_API ChunkSet scavenger_index;
 
 /// The address of a page.
 inline std::uintptr_t address_of(std::size_t page) { return window.base + page * kPageSize; }

@@ -40,6 +40,7 @@
 
 #include <gort/alloc/scavenge_policy.h>
 #include <gort/base/atomic.h>
+#include <gort/base/config.h>
 #include <gort/base/lock.h>
 
 namespace gort::alloc {
@@ -143,6 +144,6 @@ class Scavenger {
   Atomic<bool> resting_{false};
 };
 
-extern Scavenger scavenger;
+extern GORT_API Scavenger scavenger;
 
 }  // namespace gort::alloc

@@ -165,8 +165,8 @@ class ThreadCache {
   Atomic<std::uint64_t> tiny_allocations_{0};
 };
 
-extern ThreadCache unattached_cache;
+extern GORT_API ThreadCache unattached_cache;
 /// The calling thread's cache; &unattached_cache while it has none.
-extern constinit GORT_TLS ThreadCache* thread_cache;
+extern GORT_API constinit GORT_TLS ThreadCache* thread_cache;
 
 }  // namespace gort::alloc

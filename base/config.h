@@ -30,8 +30,14 @@
 #define GORT_LIKELY(x) __builtin_expect(static_cast<bool>(x), 1)
 #define GORT_UNLIKELY(x) __builtin_expect(static_cast<bool>(x), 0)
 
-/// Marks what an embedding program may call when gort is a shared library (the rest is hidden).
+/// Marks what other files refer to, an embedder's included. A shared libgort exports it. In a
+/// static one, which may become part of somebody else's shared object, it is hidden like the rest,
+/// and variables are reached directly and not by way of a table of addresses.
+#ifdef GORT_SHARED
 #define GORT_API __attribute__((visibility("default")))
+#else
+#define GORT_API __attribute__((visibility("hidden")))
+#endif
 
 /// For code that reads stacks conservatively: it looks at red zones and at other threads' words on
 /// purpose, so neither sanitizer may instrument it.

@@ -9,6 +9,7 @@
 #include <cstdint>
 #include <string_view>
 
+#include <gort/base/config.h>
 #include <gort/base/shards.h>
 
 namespace gort {
@@ -56,7 +57,7 @@ struct Counters {
 };
 
 /// The process's counters.
-extern Counters counters;
+extern GORT_API Counters counters;
 
 /// Calls `f(name, unit, what, value)` for each counter, in the order of the list.
 template <class F>

@@ -26,7 +26,7 @@ inline std::size_t shard_count() {
 }
 
 /// The calling thread's, below shard_count().
-extern constinit GORT_TLS std::uint32_t thread_shard;
+extern GORT_API constinit GORT_TLS std::uint32_t thread_shard;
 
 /// A number that only rises. Any thread; a sum over shards is no snapshot.
 class ShardedCounter {

@@ -28,9 +28,11 @@ install(FILES "${PROJECT_BINARY_DIR}/gort-config.cmake"
 
 # A static archive has no list of what it needs, so its users must be told.
 if(gort_type STREQUAL "SHARED_LIBRARY")
+  set(GORT_PC_CFLAGS " -DGORT_SHARED")
   set(GORT_PC_LIBS "")
   set(GORT_PC_LIBS_PRIVATE "-ldl")
 else()
+  set(GORT_PC_CFLAGS "")
   set(GORT_PC_LIBS " -ldl")
   set(GORT_PC_LIBS_PRIVATE "")
 endif()

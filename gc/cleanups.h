@@ -38,6 +38,7 @@
 #include <pthread.h>
 
 #include <gort/base/atomic.h>
+#include <gort/base/config.h>
 #include <gort/base/lock.h>
 
 namespace gort::gc {
@@ -172,6 +173,6 @@ class Cleanups {
   pthread_t thread_{};  ///< guard: whoever moved thread_state_ from none
 };
 
-extern Cleanups cleanups;
+extern GORT_API Cleanups cleanups;
 
 }  // namespace gort::gc

@@ -30,6 +30,7 @@
 #include <pthread.h>
 
 #include <gort/base/atomic.h>
+#include <gort/base/config.h>
 #include <gort/base/lock.h>
 #include <gort/gc/cpu_limiter.h>
 #include <gort/gc/cycle.h>
@@ -222,7 +223,7 @@ class Collector {
   std::uint64_t pause_end_[kPauseRing] GORT_GUARDED_BY(record_lock_) = {};
 };
 
-extern Collector collector;
+extern GORT_API Collector collector;
 
 /// collector.with_world_stopped for a lambda.
 template <class F>

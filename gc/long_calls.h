@@ -22,6 +22,7 @@
 #include <cstdint>
 
 #include <gort/base/atomic.h>
+#include <gort/base/config.h>
 
 namespace gort::gc {
 
@@ -45,6 +46,6 @@ class LongCalls {
   Atomic<std::uint32_t> held_{0};  ///< 0, 1
 };
 
-extern LongCalls long_calls;
+extern GORT_API LongCalls long_calls;
 
 }  // namespace gort::gc

@@ -19,6 +19,7 @@
 
 #include <gort/alloc/span.h>
 #include <gort/base/atomic.h>
+#include <gort/base/config.h>
 #include <gort/base/lock.h>
 #include <gort/gc/barrier.h>
 
@@ -67,7 +68,7 @@ class MarkPool {
   Atomic<std::size_t> full_count_{0};
 };
 
-extern MarkPool mark_pool;
+extern GORT_API MarkPool mark_pool;
 
 /// Marks everything that the buffer holds and empties it. The buffer's thread in a runtime region
 /// or between stops, or world stopped.

@@ -25,6 +25,7 @@
 #include <pthread.h>
 
 #include <gort/base/atomic.h>
+#include <gort/base/config.h>
 
 namespace gort::gc {
 
@@ -72,6 +73,6 @@ class MarkWorkers {
   Atomic<std::int64_t> idle_ns_{0};
 };
 
-extern MarkWorkers mark_workers;
+extern GORT_API MarkWorkers mark_workers;
 
 }  // namespace gort::gc

@@ -75,7 +75,7 @@ class Ranges {
   FiberStack* stacks_ GORT_GUARDED_BY(lock_) = nullptr;
 };
 
-extern Ranges ranges;
+extern GORT_API Ranges ranges;
 
 }  // namespace gort::gc
 

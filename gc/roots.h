@@ -18,6 +18,7 @@
 #include <cstdint>
 
 #include <gort/base/atomic.h>
+#include <gort/base/config.h>
 #include <gort/base/lock.h>
 
 namespace gort::gc {
@@ -68,6 +69,6 @@ class RootTable {
   std::size_t in_use_ GORT_GUARDED_BY(lock_) = 0;
 };
 
-extern RootTable roots;
+extern GORT_API RootTable roots;
 
 }  // namespace gort::gc

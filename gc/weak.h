@@ -94,7 +94,7 @@ class WeakTable {
   Atomic<std::uint64_t> cleared_{0};
 };
 
-extern WeakTable weak_slots;
+extern GORT_API WeakTable weak_slots;
 
 /// Takes a weak slot holding `target`. Throws std::bad_alloc. Attached threads.
 GORT_API void** acquire_weak(void* target);

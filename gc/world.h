@@ -266,7 +266,7 @@ class World {
   WorldOptions options_;       // constant while any thread is attached
 };
 
-extern World world;
+extern GORT_API World world;
 
 /// A runtime region for a scope.
 class RuntimeScope {
