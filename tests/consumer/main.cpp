@@ -44,7 +44,7 @@ bool malloc_is_libc() {
 
 }  // namespace
 
-extern "C" int consume();
+extern "C" __attribute__((visibility("default"))) int consume();
 
 int consume() {
   check(malloc_is_libc(), "malloc is libc's before start()");
