@@ -62,7 +62,12 @@ inline constexpr CellNumbers kCellNumbers{};
 /// without a barrier.
 template <std::size_t kSize>
 GORT_ALWAYS_INLINE void init_masked(char* slots, std::size_t cell, const void* value) {
-  auto& all = *reinterpret_cast<char(*)[kCells * kSize]>(slots);
+  // What one instruction writes or compares with: 32 bytes.
+  using Vector = char[32];
+  const auto at = [slots](std::size_t i) -> Vector& { return reinterpret_cast<Vector*>(slots)[i]; };
+  const auto number = [](const auto& numbers, std::size_t i) -> const Vector& {
+    return reinterpret_cast<const Vector*>(numbers)[i];
+  };
   if constexpr (kSize == 4) {
     std::uint32_t bits = 0;
     std::memcpy(&bits, value, sizeof bits);
@@ -71,11 +76,11 @@ GORT_ALWAYS_INLINE void init_masked(char* slots, std::size_t cell, const void* v
         "vpbroadcastd %%xmm0, %%ymm0\n\t"
         "vpbroadcastd %%xmm1, %%ymm1\n\t"
         "vpcmpeqd %[numbers], %%ymm0, %%ymm0\n\t"
-        "vpmaskmovd %%ymm1, %%ymm0, %[all]\n\t"
+        "vpmaskmovd %%ymm1, %%ymm0, %[at]\n\t"
         "vzeroupper"
-        : [all] "+m"(all)
+        : [at] "+m"(at(0))
         : [cell] "r"(static_cast<std::uint32_t>(cell)), [bits] "r"(bits),
-          [numbers] "m"(detail::kCellNumbers.of_4)
+          [numbers] "m"(number(detail::kCellNumbers.of_4, 0))
         : GORT_VECTOR_REGISTERS);
   } else if constexpr (kSize == 8) {
     std::uint64_t bits = 0;
@@ -84,31 +89,35 @@ GORT_ALWAYS_INLINE void init_masked(char* slots, std::size_t cell, const void* v
         "vmovq %[bits], %%xmm1\n\t"
         "vpbroadcastq %%xmm0, %%ymm0\n\t"
         "vpbroadcastq %%xmm1, %%ymm1\n\t"
-        "vpcmpeqq %[numbers], %%ymm0, %%ymm2\n\t"
-        "vpcmpeqq 32+%[numbers], %%ymm0, %%ymm0\n\t"
-        "vpmaskmovq %%ymm1, %%ymm2, %[all]\n\t"
-        "vpmaskmovq %%ymm1, %%ymm0, 32+%[all]\n\t"
+        "vpcmpeqq %[number0], %%ymm0, %%ymm2\n\t"
+        "vpcmpeqq %[number1], %%ymm0, %%ymm0\n\t"
+        "vpmaskmovq %%ymm1, %%ymm2, %[at0]\n\t"
+        "vpmaskmovq %%ymm1, %%ymm0, %[at1]\n\t"
         "vzeroupper"
-        : [all] "+o"(all)
-        : [cell] "r"(cell), [bits] "r"(bits), [numbers] "o"(detail::kCellNumbers.of_8)
+        : [at0] "+m"(at(0)), [at1] "+m"(at(1))
+        : [cell] "r"(cell), [bits] "r"(bits), [number0] "m"(number(detail::kCellNumbers.of_8, 0)),
+          [number1] "m"(number(detail::kCellNumbers.of_8, 1))
         : GORT_VECTOR_REGISTERS);
   } else {
     static_assert(kSize == 16);
     asm("vmovq %[cell], %%xmm0\n\t"
         "vbroadcasti128 %[value], %%ymm1\n\t"
         "vpbroadcastq %%xmm0, %%ymm0\n\t"
-        "vpcmpeqq %[numbers], %%ymm0, %%ymm2\n\t"
-        "vpmaskmovq %%ymm1, %%ymm2, %[all]\n\t"
-        "vpcmpeqq 32+%[numbers], %%ymm0, %%ymm2\n\t"
-        "vpmaskmovq %%ymm1, %%ymm2, 32+%[all]\n\t"
-        "vpcmpeqq 64+%[numbers], %%ymm0, %%ymm2\n\t"
-        "vpmaskmovq %%ymm1, %%ymm2, 64+%[all]\n\t"
-        "vpcmpeqq 96+%[numbers], %%ymm0, %%ymm2\n\t"
-        "vpmaskmovq %%ymm1, %%ymm2, 96+%[all]\n\t"
+        "vpcmpeqq %[number0], %%ymm0, %%ymm2\n\t"
+        "vpmaskmovq %%ymm1, %%ymm2, %[at0]\n\t"
+        "vpcmpeqq %[number1], %%ymm0, %%ymm2\n\t"
+        "vpmaskmovq %%ymm1, %%ymm2, %[at1]\n\t"
+        "vpcmpeqq %[number2], %%ymm0, %%ymm2\n\t"
+        "vpmaskmovq %%ymm1, %%ymm2, %[at2]\n\t"
+        "vpcmpeqq %[number3], %%ymm0, %%ymm2\n\t"
+        "vpmaskmovq %%ymm1, %%ymm2, %[at3]\n\t"
         "vzeroupper"
-        : [all] "+o"(all)
+        : [at0] "+m"(at(0)), [at1] "+m"(at(1)), [at2] "+m"(at(2)), [at3] "+m"(at(3))
         : [cell] "r"(cell), [value] "m"(*static_cast<const char(*)[16]>(value)),
-          [numbers] "o"(detail::kCellNumbers.of_16)
+          [number0] "m"(number(detail::kCellNumbers.of_16, 0)),
+          [number1] "m"(number(detail::kCellNumbers.of_16, 1)),
+          [number2] "m"(number(detail::kCellNumbers.of_16, 2)),
+          [number3] "m"(number(detail::kCellNumbers.of_16, 3))
         : GORT_VECTOR_REGISTERS);
   }
 }
