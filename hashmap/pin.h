@@ -17,6 +17,7 @@
 #include <type_traits>
 #include <utility>
 
+#include <gort/base/atomic.h>
 #include <gort/base/bits.h>
 #include <gort/base/config.h>
 #include <gort/gc/barrier.h>
@@ -69,10 +70,11 @@ class PinnedReferences {
  public:
   explicit PinnedReferences(const T* object) {
     if (object == nullptr) return;
+    auto** const words = reinterpret_cast<void**>(const_cast<T*>(object));
     std::size_t n = 0;
     for (std::size_t w = 0; n < kCount; ++w) {
       if (!bits::test(gc::kReferenceBits<T>.bits.data(), w)) continue;
-      pins_[n++].hold(reinterpret_cast<void* const*>(object)[w]);
+      pins_[n++].hold(AtomicRef<void*>(words[w]).load_relaxed());  // as it was written
     }
   }
 
