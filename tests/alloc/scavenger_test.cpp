@@ -17,6 +17,7 @@
 #include <gort/base/metadata.h>
 #include <gort/tests/alloc/page_fixture.h>
 #include <gort/tests/support/child.h>
+#include <gort/tests/support/eventually.h>
 #include <gort/tests/support/smaps.h>
 
 // The thread itself. The tests play the collector: they say that a cycle has ended. What they wait
@@ -67,12 +68,7 @@ struct Scavenged {
 
 template <class F>
 bool eventually(F&& f) {
-  const auto end = std::chrono::steady_clock::now() + 30s;
-  while (!f()) {
-    if (std::chrono::steady_clock::now() > end) return false;
-    std::this_thread::sleep_for(1ms);
-  }
-  return true;
+  return gort_test::eventually(30s, f);
 }
 
 bool resting() { return scavenger.figures().resting; }

@@ -16,6 +16,7 @@
 #include <gort/tests/runtime/fixture.h>
 #include <gort/tests/support/asleep.h>
 #include <gort/tests/support/child.h>
+#include <gort/tests/support/eventually.h>
 #include <gort/tests/support/smaps.h>
 
 // The scavenger behind the front door: what a program sees of it.
@@ -47,12 +48,7 @@ void build(Root<Node>& list, std::size_t bytes) {
 
 template <class F>
 bool eventually(F&& f) {
-  const auto end = std::chrono::steady_clock::now() + 60s;
-  while (!f()) {
-    if (std::chrono::steady_clock::now() > end) return false;
-    std::this_thread::sleep_for(5ms);
-  }
-  return true;
+  return gort_test::eventually(60s, f);
 }
 
 long long resident_arenas() {

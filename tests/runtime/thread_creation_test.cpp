@@ -14,6 +14,7 @@
 #include <gort/base/os.h>
 #include <gort/gc/collector.h>
 #include <gort/tests/runtime/fixture.h>
+#include <gort/tests/support/eventually.h>
 
 using namespace gort;
 using gort_test::exact;
@@ -26,9 +27,7 @@ using namespace std::chrono_literals;
 
 template <class F>
 bool eventually(F&& f) {
-  const auto end = std::chrono::steady_clock::now() + 20s;
-  while (!f() && std::chrono::steady_clock::now() < end) std::this_thread::sleep_for(1ms);
-  return f();
+  return gort_test::eventually(20s, f);
 }
 
 // Whoever makes the thread of that name is held up, until release(), or for 20 s: then given_up().
