@@ -60,6 +60,7 @@ void Evacuator::announce(Client& client) {
     if (!client.added_) return;
     if (thread_state_.load_relaxed() == none) {
       install_fork_handlers();
+      // As the program's own code, that is, not World::start_thread(): a stop finds it anywhere.
       if (!os::start_thread(thread_, "gort-evacuator", thread_main, this)) {
         counters.os_refusals.fetch_add_relaxed(1);  // the next write tries again
         return;

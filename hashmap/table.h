@@ -12,7 +12,8 @@
 // the old chain that its key belongs to, and one more.
 //
 // assign() has a fast path for what is most frequent by far (no growth, the key is there or a cell
-// is free) and a slow one for the rest, which alone allocates.
+// is free) and a slow one for the rest, which alone allocates. Where maps are large, overwriting
+// and erasing go through masked stores (masked_store.h).
 
 #include <algorithm>
 #include <concepts>
