@@ -4,6 +4,7 @@
 //
 //     PROGRAM binary_trees DEPTH
 //     PROGRAM ring KIND THREADS OPS
+//     PROGRAM scaling KIND THREADS ROUNDS
 //     PROGRAM graph NODES COLLECTIONS        only where a collector is
 //     PROGRAM pause MIB THREADS OPS
 //     PROGRAM drop MIB
@@ -29,6 +30,7 @@
 #include <gort/bench/workloads/larson.h>
 #include <gort/bench/workloads/pause.h>
 #include <gort/bench/workloads/ring.h>
+#include <gort/bench/workloads/scaling.h>
 #include <gort/bench/workloads/window.h>
 
 namespace gort::bench {
@@ -49,6 +51,10 @@ bool run_workload(const std::vector<const char*>& args) {
   const std::string_view name = args[0];
   const std::size_t given = args.size() - 1;
   const auto arg = [&args](std::size_t i) { return number(args[i]); };
+  if (name == "scaling" && given == 3) {
+    return scaling<H>(args[1], static_cast<unsigned>(arg(2)), arg(3));
+  }
+  H::start();
   if (name == "binary_trees" && given == 1) {
     binary_trees<H>(static_cast<int>(arg(1)));
   } else if (name == "ring" && given == 3) {
@@ -80,13 +86,12 @@ bool run_workload(const std::vector<const char*>& args) {
 template <class H>
 int workload_main(int argc, char** argv) {
   const std::vector<const char*> args(argv + 1, argv + argc);
-  H::start();
   if (args.empty() || !run_workload<H>(args)) {
     std::fprintf(
         stderr,
         "usage: %s binary_trees DEPTH | ring scan16|scan64|scan256|noscan64 THREADS OPS |\n"
-        "       graph NODES COLLECTIONS | pause MIB THREADS OPS | drop MIB |\n"
-        "       larson THREADS ROUNDS | gcbench DEPTH | window KEPT MESSAGES | growth MIB\n",
+        "       scaling KIND THREADS ROUNDS | graph NODES COLLECTIONS | pause MIB THREADS OPS |\n"
+        "       drop MIB | larson THREADS ROUNDS | gcbench DEPTH | window KEPT MESSAGES | growth MIB\n",
         argv[0]);
     return 2;
   }

@@ -13,6 +13,7 @@
 #include <cstdint>
 #include <string>
 #include <string_view>
+#include <type_traits>
 #include <vector>
 
 #include <gort/bench/workloads/heap.h>
@@ -47,38 +48,62 @@ struct NoScan {
   std::uint64_t read() const { return data[0]; }
 };
 
+/// One thread's, on its stack.
 template <class H, class T>
-std::uint64_t turn_ring(std::uint64_t ops) {
-  constexpr std::uint64_t kLive = 4096;
+class Ring {
+ public:
+  /// Makes objects first, first + 1, ...; what was read from those that fell out.
+  std::uint64_t turn(std::uint64_t first, std::uint64_t count) {
+    Slot* const slots = slots_;
+    std::uint64_t checksum = 0;
+    for (std::uint64_t i = first; i < first + count; ++i) {
+      Slot& slot = slots[i % kLive];
+      if (T* old = slot) {
+        checksum += old->read();
+        H::free(old);
+      }
+      const typename H::template Local<T> object = H::template make<T>();
+      object->write(i);
+      slot = object;
+    }
+    return checksum;
+  }
+  /// All fall out.
+  std::uint64_t clear() {
+    Slot* const slots = slots_;
+    std::uint64_t checksum = 0;
+    for (std::uint64_t i = 0; i < kLive; ++i) {
+      if (T* old = slots[i]) {
+        checksum += old->read();
+        slots[i] = nullptr;
+        H::free(old);
+      }
+    }
+    return checksum;
+  }
+  Ring() = default;
+  Ring(const Ring&) = delete;
+  Ring& operator=(const Ring&) = delete;
+  ~Ring() {
+    clear();
+    H::free(static_cast<Slot*>(slots_));
+  }
+
+ private:
+  static constexpr std::uint64_t kLive = 4096;
   using Slot = typename H::template Ref<T>;
-  typename H::template Root<Slot> root = H::template make_array<Slot>(kLive);
-  Slot* const ring = root;
-  std::uint64_t checksum = 0;
-  for (std::uint64_t i = 0; i < ops; ++i) {
-    Slot& slot = ring[i % kLive];
-    if (T* old = slot) {
-      checksum += old->read();
-      H::free(old);
-    }
-    const typename H::template Local<T> object = H::template make<T>();
-    object->write(i);
-    slot = object;
-  }
-  for (std::uint64_t i = 0; i < kLive; ++i) {
-    if (T* old = ring[i]) {
-      checksum += old->read();
-      H::free(old);
-    }
-  }
-  H::free(ring);
-  return checksum;
-}
+  typename H::template Root<Slot> slots_ = H::template make_array<Slot>(kLive);
+};
 
 template <class H, class T>
 void ring_of(std::string_view kind, unsigned threads, std::uint64_t ops) {
   std::vector<std::uint64_t> sums(threads);
   Measurement m;
-  run_threads<H>(threads, m, [&](unsigned t) { sums[t] = turn_ring<H, T>(ops); });
+  run_threads<H>(threads, m, [&](unsigned t) {
+    Ring<H, T> ring;
+    sums[t] = ring.turn(0, ops);
+    sums[t] += ring.clear();
+  });
   std::uint64_t checksum = 0;
   for (const std::uint64_t sum : sums) checksum = mix(checksum, sum);
   const HeapStats stats = H::stats(0);
@@ -90,14 +115,20 @@ void ring_of(std::string_view kind, unsigned threads, std::uint64_t ops) {
       .print();
 }
 
-/// False if there is no such kind.
+/// f(std::type_identity<T>()) of the objects of this kind; false if there is no such kind.
+template <class H, class F>
+bool with_ring_type(std::string_view kind, F f) {
+  if (kind == "scan16") return f(std::type_identity<Scan16<H>>()), true;
+  if (kind == "scan64") return f(std::type_identity<Scan<H, 8>>()), true;
+  if (kind == "scan256") return f(std::type_identity<Scan<H, 32>>()), true;
+  if (kind == "noscan64") return f(std::type_identity<NoScan<8>>()), true;
+  return false;
+}
+
 template <class H>
 bool ring(std::string_view kind, unsigned threads, std::uint64_t ops) {
-  if (kind == "scan16") return ring_of<H, Scan16<H>>(kind, threads, ops), true;
-  if (kind == "scan64") return ring_of<H, Scan<H, 8>>(kind, threads, ops), true;
-  if (kind == "scan256") return ring_of<H, Scan<H, 32>>(kind, threads, ops), true;
-  if (kind == "noscan64") return ring_of<H, NoScan<8>>(kind, threads, ops), true;
-  return false;
+  return with_ring_type<H>(
+      kind, [&](auto type) { ring_of<H, typename decltype(type)::type>(kind, threads, ops); });
 }
 
 }  // namespace gort::bench
