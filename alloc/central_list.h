@@ -83,8 +83,8 @@ class alignas(64) CentralList {
     (span->allocated < span->slot_count ? partial_swept_ : full_swept_).push(span);
   }
   /// The sweep generation has risen: every span here is unswept now. World stopped, sweep finished.
+  /// has_unswept() then says whether there are any.
   void flip() {
-    if (partial_swept_.empty() && full_swept_.empty()) return;  // as most lists are
     LockGuard guard(lock_);
     partial_unswept_.take_all(partial_swept_);
     full_unswept_.take_all(full_swept_);

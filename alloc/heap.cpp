@@ -232,7 +232,7 @@ void* Heap::publish_large(Span* span) {
   heap_live.fetch_add_relaxed(span->bytes());
   counters.large_allocations.fetch_add_relaxed(1);
   void* object = reinterpret_cast<void*>(span->start);
-  shards_[0].central[span->span_class].push_swept(span);
+  put_span(span, 0);
   return object;
 }
 
@@ -275,15 +275,19 @@ Span* Heap::take_span(SpanClass span_class, ThreadCache& cache) {
 }
 
 void Heap::put_span(Span* span, std::size_t shard) {
+  shards_[shard].used.add(span->span_class);
   shards_[shard].central[span->span_class].push_swept(span);
 }
 
 void Heap::flip_sweepgen() {
-  const std::size_t limit = span_class_limit();
   const std::size_t shards = shard_count();
   for (std::size_t s = 0; s < shards; ++s) {
-    for (std::size_t c = 0; c < limit; ++c) shards_[s].central[c].flip();
-    shards_[s].sweep_cursor.store_relaxed(0);
+    Shard& shard = shards_[s];
+    shard.used.for_each([&shard](SpanClass c) {
+      shard.central[c].flip();
+      if (!shard.central[c].has_unswept()) shard.used.remove(c);
+    });
+    shard.unswept.assign(shard.used);
   }
   sweepgen_.store_relaxed(sweepgen() + 2);
   in_use_at_flip_.store_relaxed(span_bytes());
@@ -348,16 +352,19 @@ std::size_t Heap::sweep_one() {
   const std::size_t shards = shard_count();
   for (std::size_t i = 0; i < shards; ++i) {
     Shard& shard = shards_[(thread_shard + i) % shards];
-    for (std::size_t c = shard.sweep_cursor.load_relaxed(); c < kSpanClassCount; ++c) {
+    std::size_t bytes = 0;
+    shard.unswept.any_of([this, &shard, &bytes](SpanClass c) {
       CentralList& list = shard.central[c];
       if (Span* span = list.pop_unswept()) {
-        const std::size_t bytes = span->bytes();
+        bytes = span->bytes();
         sweep_and_put(span, list);
-        return bytes;
+        return true;
       }
       // Nothing unswept ever comes back to a list before the next flip.
-      shard.sweep_cursor.store_relaxed(c + 1);
-    }
+      shard.unswept.remove(c);
+      return false;
+    });
+    if (bytes > 0) return bytes;
   }
   return 0;
 }

@@ -26,6 +26,7 @@
 #include <gort/alloc/page_allocator.h>
 #include <gort/alloc/span.h>
 #include <gort/alloc/span_class.h>
+#include <gort/alloc/span_class_set.h>
 #include <gort/alloc/thread_cache.h>
 #include <gort/base/atomic.h>
 #include <gort/base/config.h>
@@ -142,8 +143,9 @@ class Heap {
     CentralList central[kSpanClassCount];  // [0] and [1] hold the large objects, all in shard 0
     Atomic<std::uint64_t> allocated_objects[kSpanClassCount];
     Atomic<std::uint64_t> freed_objects[kSpanClassCount];
-    Atomic<std::size_t> sweep_cursor{0};  // classes below have nothing unswept
-    std::size_t caches = 0;               // guard: pages.lock
+    SpanClassSet used;       // at least the classes whose lists hold a span
+    SpanClassSet unswept;    // at least those of them that hold one to be swept
+    std::size_t caches = 0;  // guard: pages.lock
   };
 
   PageRun take_pages(Pages count, PageCache* cache);

@@ -1,5 +1,6 @@
 #include <gort/alloc/thread_cache.h>
 
+#include <algorithm>
 #include <new>
 #include <stdexcept>
 
@@ -65,6 +66,7 @@ bool ThreadCache::refill(SpanClass span_class) {
     if (span != nullptr) {
       span->in_cache = true;
       spans_[span_class] = span;
+      used_.add(span_class);
       continue;
     }
     const std::size_t bytes = size_class_info(span_class).pages * kPageSize;
@@ -148,14 +150,15 @@ void ThreadCache::give_back(SpanClass span_class) {
 }
 
 void ThreadCache::flush() {
-  for (std::size_t c = 0; c < kSpanClassCount; ++c) {
+  used_.for_each([this](SpanClass c) {
     if (spans_[c] != nullptr) {
-      give_back(static_cast<SpanClass>(c));
+      give_back(c);
     } else if (runs_[c].next.load_relaxed() != nullptr) {
       // What flush_interrupted() left. The slot counts as an object; a sweep will free it.
-      end_run(static_cast<SpanClass>(c));
+      end_run(c);
     }
-  }
+  });
+  used_.clear();
   tiny_block_.store_relaxed(nullptr);
   give_back_the_rest();
 }
@@ -171,30 +174,30 @@ void ThreadCache::give_back_the_rest() {
 }
 
 void ThreadCache::flush_interrupted() {
-  for (std::size_t c = 0; c < kSpanClassCount; ++c) {
+  used_.for_each([this](SpanClass c) {
     Span* span = spans_[c];
-    if (span == nullptr) continue;
-    end_run(static_cast<SpanClass>(c), 1);
+    if (span == nullptr) return;
+    end_run(c, 1);
     spans_[c] = nullptr;
     span->in_cache = false;
     heap.put_span(span, shard);
-  }
+  });
   give_back_the_rest();
 }
 
 std::size_t ThreadCache::mark_runs() const {
   std::size_t bytes = 0;
-  for (std::size_t c = 0; c < kSpanClassCount; ++c) {
+  used_.for_each([this, &bytes](SpanClass c) {
     const char* const next = runs_[c].next.load_relaxed();
     const char* const limit = runs_[c].limit.load_relaxed();
-    if (next == limit) continue;
+    if (next == limit) return;
     const auto start = reinterpret_cast<std::uintptr_t>(next);
     // The span that the slots are in: the cache may not hold it any more (flush_interrupted).
     const Span& span = *span_of(start);
     const auto length = static_cast<std::size_t>(limit - next);
     span.mark_range(span.slot_of(start), length / span.elem_size);
     bytes += length;
-  }
+  });
   return bytes;
 }
 

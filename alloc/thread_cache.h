@@ -37,14 +37,13 @@
 //
 // Guard: the owning thread alone, or whoever stopped the world.
 
-#include <algorithm>
 #include <cstddef>
 #include <cstdint>
-#include <iterator>
 
 #include <gort/alloc/page_cache.h>
 #include <gort/alloc/span.h>
 #include <gort/alloc/span_class.h>
+#include <gort/alloc/span_class_set.h>
 #include <gort/base/atomic.h>
 #include <gort/base/config.h>
 
@@ -100,15 +99,15 @@ class ThreadCache {
   /// run that hold no object yet.
   template <class F>
   void for_each_span(F&& f) const {
-    for (std::size_t c = 0; c < kSpanClassCount; ++c) {
+    used_.for_each([this, &f](SpanClass c) {
       Span* span = spans_[c];
-      if (span == nullptr) continue;
+      if (span == nullptr) return;
       const auto next = reinterpret_cast<std::uintptr_t>(runs_[c].next.load_relaxed());
       const auto limit = reinterpret_cast<std::uintptr_t>(runs_[c].limit.load_relaxed());
       const std::size_t free_slots = (limit - next) / span->elem_size;
       const std::size_t first = (next - span->start) / span->elem_size;
       f(*span, first, first + free_slots);
-    }
+    });
   }
 
   /// Objects allocated from the current run of a class, not counted in the heap's books yet.
@@ -123,8 +122,7 @@ class ThreadCache {
   std::size_t allowance() const { return allowance_; }
   /// Whether it holds a span: whether its thread has allocated since the last flush.
   bool in_use() const {
-    return std::any_of(std::begin(spans_), std::end(spans_),
-                       [](const Span* s) { return s != nullptr; });
+    return used_.any_of([this](SpanClass c) { return spans_[c] != nullptr; });
   }
   std::uint64_t tiny_allocations() const { return tiny_allocations_.load_relaxed(); }
 
@@ -157,6 +155,7 @@ class ThreadCache {
   Run runs_[kSpanClassCount] = {};
   Span* spans_[kSpanClassCount] = {};
   char* run_start_[kSpanClassCount] = {};
+  SpanClassSet used_;  // at least the classes with a span or a run
 
   Atomic<char*> tiny_block_{nullptr};  ///< 16-byte block that tiny objects come from
   std::size_t allowance_ = 0;          ///< counted in heap.heap_live, not handed out

@@ -56,6 +56,7 @@ class Atomic {
   T fetch_sub_seq_cst(T v) { return value_.fetch_sub(v, std::memory_order_seq_cst); }
   T fetch_or_acq_rel(T v) { return value_.fetch_or(v, std::memory_order_acq_rel); }
   T fetch_or_relaxed(T v) { return value_.fetch_or(v, std::memory_order_relaxed); }
+  T fetch_and_relaxed(T v) { return value_.fetch_and(v, std::memory_order_relaxed); }
   T fetch_and_acq_rel(T v) { return value_.fetch_and(v, std::memory_order_acq_rel); }
 
   /// For a field that only one thread writes and others read: no locked instruction.

@@ -91,7 +91,8 @@ int workload_main(int argc, char** argv) {
         stderr,
         "usage: %s binary_trees DEPTH | ring scan16|scan64|scan256|noscan64 THREADS OPS |\n"
         "       scaling KIND THREADS ROUNDS | graph NODES COLLECTIONS | pause MIB THREADS OPS |\n"
-        "       drop MIB | larson THREADS ROUNDS | gcbench DEPTH | window KEPT MESSAGES | growth MIB\n",
+        "       drop MIB | larson THREADS ROUNDS | gcbench DEPTH | window KEPT MESSAGES | growth "
+        "MIB\n",
         argv[0]);
     return 2;
   }

@@ -1,22 +1,23 @@
 #pragma once
 
-// scaling KIND THREADS ROUNDS: how much more does the ring (ring.h) get done on several threads than on
-// one?
+// scaling KIND THREADS ROUNDS: how much more does the ring (ring.h) get done on several threads
+// than on one?
 //
-// Two processes, one with one thread and one with THREADS, work in slices of 100 ms, in turn: each round
-// the first on one processor after the other, then the second. A round's gain is what the second did over
-// the mean of what the first did, in objects a second. So the two are some hundred milliseconds apart.
-// Between two programs lie seconds, and on a virtual machine in that time the host gives the neighbouring
-// hardware thread of a core to somebody else or takes it back: each processor has two speeds, the one half
-// as fast again as the other, and keeps one for seconds or minutes. Within one process the two would not
-// be apart: what one thread does alone depends on the heap that the others have left.
+// Two processes, one with one thread and one with THREADS, work in slices of 100 ms, in turn: each
+// round the first on one processor after the other, then the second. A round's gain is what the
+// second did over the mean of what the first did, in objects a second. So the two are some hundred
+// milliseconds apart. Between two programs lie seconds, and on a virtual machine in that time the
+// host gives the neighbouring hardware thread of a core to somebody else or takes it back: each
+// processor has two speeds, the one half as fast again as the other, and keeps one for seconds or
+// minutes. Within one process the two would not be apart: what one thread does alone depends on the
+// heap that the others have left.
 //
-// A thread looks at the clock every kTurn objects. It counts what it has done when its slice is over, and
-// goes on until all have: none counts a moment in which it had the memory to itself.
+// A thread looks at the clock every kTurn objects. It counts what it has done when its slice is
+// over, and goes on until all have: none counts a moment in which it had the memory to itself.
 //
-// ops and ns are those of the second process's slices, CPU times and the peak those of its whole life. A
-// round's gain, and how fast the slowest processor was beside the fastest, are in thousandths, by quarters
-// of the rounds. The checksum is of the first turns.
+// ops and ns are those of the second process's slices, CPU times and the peak those of its whole
+// life. A round's gain, and how fast the slowest processor was beside the fastest, are in
+// thousandths, by quarters of the rounds. The checksum is of the first turns.
 
 #include <algorithm>
 #include <atomic>
@@ -66,8 +67,8 @@ inline void run_on(int processor) {
 
 }  // namespace detail
 
-/// The process that works: a slice for each processor number that it reads from `in`, whose result it
-/// writes to `out`.
+/// The process that works: a slice for each processor number that it reads from `in`, whose result
+/// it writes to `out`.
 template <class H, class T>
 class SlicedRings {
  public:
