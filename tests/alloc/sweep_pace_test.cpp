@@ -4,6 +4,7 @@
 #include <catch2/catch.hpp>
 
 #include <limits>
+#include <vector>
 
 #include <gort/base/counters.h>
 #include <gort/base/units.h>
@@ -41,6 +42,28 @@ std::size_t sweep_the_rest() {
 std::size_t swept_bytes() { return counters.bytes_swept.load_relaxed(); }
 
 }  // namespace
+
+TEST_CASE("every span of every class is swept once in every cycle", "[alloc][sweep]") {
+  CacheScope cache;
+  std::vector<const void*> first;  // of each span, which it keeps alive
+  for (const std::size_t size : {kSize, kOther}) {
+    const SpanClass span_class = base_span_class(size_class_of(size), true);
+    for (std::size_t done = 0; done < 256_KiB; done += size) {
+      const void* object = cache->allocate(span_class, size);
+      if (gort_test::slot_of(*span_of(object), object) == 0) first.push_back(object);
+    }
+  }
+  REQUIRE(first.size() > 16);
+  for (int cycle = 0; cycle < 4; ++cycle) {
+    CAPTURE(cycle);
+    for (const void* object : first) gort_test::mark(object);
+    cache->flush();
+    heap.flip_sweepgen();
+    const std::size_t all = heap.span_bytes();
+    CHECK(sweep_the_rest() == all);
+    CHECK(heap.span_bytes() == all);
+  }
+}
 
 TEST_CASE("allocation sweeps what it owes, and all is swept in time", "[alloc][sweep]") {
   CacheScope cache;
