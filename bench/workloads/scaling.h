@@ -111,7 +111,7 @@ class SlicedRings {
     typename H::Waiting waiting;
     if (read(in_, &processor_, sizeof processor_) != sizeof processor_) processor_ = detail::kEnd;
     if (processor_ >= 0) detail::run_on(processor_);
-    working_.store(threads_, std::memory_order_relaxed);
+    working_ = threads_;
     start_ns_ = now_ns();
   }
 
@@ -141,9 +141,9 @@ class SlicedRings {
       if (!counted && ns >= kSliceNs) {
         own.speed = static_cast<double>(ops) / static_cast<double>(ns);
         counted = true;
-        working_.fetch_sub(1, std::memory_order_relaxed);
+        --working_;
       }
-    } while (working_.load(std::memory_order_relaxed) != 0);
+    } while (working_ != 0);
   }
 
   const unsigned threads_;
