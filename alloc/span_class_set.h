@@ -29,8 +29,9 @@ class SpanClassSet {
     for (Atomic<std::uint64_t>& word : words_) word.store_relaxed(0);
   }
   void assign(const SpanClassSet& other) {
-    for (std::size_t w = 0; w < kWords; ++w)
+    for (std::size_t w = 0; w < kWords; ++w) {
       words_[w].store_relaxed(other.words_[w].load_relaxed());
+    }
   }
 
   /// Whether `f(c)` is true of a member; asks until it is, in ascending order. `f` may remove

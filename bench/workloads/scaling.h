@@ -59,8 +59,8 @@ struct SliceResult {
 inline void run_on(int processor) {
   cpu_set_t set;
   CPU_ZERO(&set);
-  for (int i = 0; i < CPU_SETSIZE; ++i) {
-    if (processor == kAnyProcessor || processor == i) CPU_SET(i, &set);
+  for (std::size_t i = 0; i < CPU_SETSIZE; ++i) {
+    if (processor == kAnyProcessor || processor == static_cast<int>(i)) CPU_SET(i, &set);
   }
   sched_setaffinity(0, sizeof set, &set);
 }
@@ -207,13 +207,13 @@ void scaling_of(std::string_view kind, unsigned threads, std::uint64_t rounds) {
   std::vector<int> processors;
   cpu_set_t allowed;
   if (sched_getaffinity(0, sizeof allowed, &allowed) == 0) {
-    for (int i = 0; i < CPU_SETSIZE && processors.size() < threads; ++i) {
-      if (CPU_ISSET(i, &allowed)) processors.push_back(i);
+    for (std::size_t i = 0; i < CPU_SETSIZE && processors.size() < threads; ++i) {
+      if (CPU_ISSET(i, &allowed)) processors.push_back(static_cast<int>(i));
     }
   }
   if (processors.empty()) processors.push_back(detail::kAnyProcessor);
   Worker<H, T> one(1);
-  Worker<H, T> several(threads);
+  Worker<H, T> several(threads);  // has a copy of the other's pipe, and ends first
   detail::SliceResult total;
   std::int64_t ns = 0;
   std::vector<double> gains, alike;
@@ -235,7 +235,7 @@ void scaling_of(std::string_view kind, unsigned threads, std::uint64_t rounds) {
   line.add(total.ops, total.sofar, total.checksum);
   const auto quarters = [&line](const std::string& name, std::vector<double>& values) {
     std::sort(values.begin(), values.end());
-    for (const std::size_t percent : {25, 50, 75}) {
+    for (const std::size_t percent : {25U, 50U, 75U}) {
       const double value = values[(values.size() - 1) * percent / 100];
       line.add(name + "_p" + std::to_string(percent), static_cast<std::int64_t>(value * 1000));
     }
