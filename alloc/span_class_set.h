@@ -1,8 +1,10 @@
 #pragma once
 
-// A set of span classes: which of a thread's cache hold a span, which of a shard have lists that
-// are not empty. There are 320 classes and a program uses a handful, but each cycle walks over all
-// caches and all lists with the world stopped, a cache line or more a class. The set is five words.
+// A set of span classes: those of which a thread's cache holds a span or a run, those whose lists
+// in a shard are not empty, those with something to sweep. There are 320 classes and a program uses
+// a handful, but each cycle walks over all caches and all lists with the world stopped, a cache
+// line or more a class. The set is five words. It may hold more than it should, never less: who
+// adds what the set is about adds the class first, or owns both.
 //
 // Guard: any thread may add and remove. Members that come and go beside a walk may be seen or not:
 // who asks has stopped the world, or owns what the set is about, or is told so by the list itself.
