@@ -41,6 +41,8 @@ my %tree = (
     'base/long.cpp'     => "\n" x 600 . "//!\n",
     'base/fits.cpp'     => "\n" x 600,
     'tests/gc/x.h'      => "\n" x 600 . "//!\n",
+    'bench/run'         => "\n" x 600 . "//!\n",
+    'tests/lint/x.pl'   => "\n" x 600 . "//!\n",
     'bench/data.txt'    => "\n" x 1000,
     'build/x/long.cpp'  => "\n" x 1000,
   },
