@@ -3,11 +3,13 @@
 #include <algorithm>
 #include <cstring>
 #include <new>
+#include <optional>
 
 #include <gort/alloc/arena.h>
 #include <gort/alloc/collector_hooks.h>
 #include <gort/alloc/describe.h>
 #include <gort/alloc/scavenger.h>
+#include <gort/alloc/unpublished.h>
 #include <gort/base/counters.h>
 #include <gort/base/fatal.h>
 #include <gort/base/metadata.h>
@@ -69,9 +71,17 @@ void Heap::publish(Span* span) {
 
 // `run` belongs to no span yet.
 void Heap::while_parked(const PageRun& run, void (*f)(void*), void* context) {
-  unpublished_bytes_.fetch_add_relaxed(run.pages.bytes());
+  const UnpublishedRun unpublished(*thread_cache, run, nullptr);
   collector_hooks.while_parked(f, context);
-  unpublished_bytes_.fetch_sub_relaxed(run.pages.bytes());
+}
+
+// That of no span any more, or not yet.
+void Heap::give_back(const PageRun& run) {
+  {
+    LockGuard guard(pages.lock);
+    pages.free(run.start, run.pages);
+  }
+  scavenger.note_free();
 }
 
 // The first access to a huge page takes the system a good part of a millisecond, and several where
@@ -123,13 +133,18 @@ PageRun Heap::take_pages(Pages count, PageCache* cache) {
   if (cached) {
     if (const PageRun run = cache->allocate(count)) return run;
   }
-  LockGuard guard(pages.lock);
-  if (cached) {
-    pages.flush(*cache);
-    if (!pages.fill(*cache)) return {};
-    if (const PageRun run = cache->allocate(count)) return run;  // else the block is too broken up
+  PageRun run;
+  {
+    LockGuard guard(pages.lock);
+    if (cached) {
+      pages.flush(*cache);
+      if (!pages.fill(*cache)) return {};
+      run = cache->allocate(count);  // none if the block is too broken up
+    }
+    if (!run) run = pages.allocate(count);
   }
-  return pages.allocate(count);
+  scavenger.note_free();  // what was flushed may have been too little for this span
+  return run;
 }
 
 Span* Heap::allocate_small_span(SpanClass span_class, PageCache* cache) {
@@ -141,12 +156,28 @@ Span* Heap::allocate_small_span(SpanClass span_class, PageCache* cache) {
   touch_records(run, record_bytes(size.objects, info.described));
   Span* span = make_span(run, size.objects, size.size, size.reciprocal, span_class, info);
   if (span == nullptr) {
-    LockGuard guard(pages.lock);
-    pages.free(run.start, run.pages);
+    give_back(run);
     return nullptr;
   }
   publish(span);
   return span;
+}
+
+static std::size_t dirty_pages(const PageRun& run) {
+  return run.dirty_end - run.dirty_begin - (run.clean_end - run.clean_begin);
+}
+
+// Calls f(address, bytes), of at most kZeroPiece bytes, until all that may not be zero has been
+// handed out.
+template <class F>
+static void for_each_dirty_piece(const PageRun& run, F&& f) {
+  for (std::size_t page = run.dirty_begin; page < run.dirty_end;) {
+    const std::size_t end = page < run.clean_begin ? run.clean_begin : run.dirty_end;
+    const std::size_t here = std::min(end - page, kZeroPiece / kPageSize);
+    f(reinterpret_cast<void*>(run.start + page * kPageSize), here * kPageSize);
+    page += here;
+    if (page == run.clean_begin) page = run.clean_end;
+  }
 }
 
 void* Heap::allocate_large(std::size_t bytes, bool noscan, Tag tag, std::size_t alignment) {
@@ -157,40 +188,41 @@ void* Heap::allocate_large(std::size_t bytes, bool noscan, Tag tag, std::size_t 
   PageRun run;
   std::size_t dirty_bytes = 0;
   Span* span = nullptr;
+  std::optional<UnpublishedRun> unpublished;
   {
     const SlowPath slow_path(Pages::holding(bytes).bytes(), *thread_cache);
     slow_path.cache().owe_sweep(bytes);
     slow_path.cache().pay_sweep_debt();
     span = take_large(bytes, span_class, tag, alignment, run);
     if (GORT_LIKELY(span != nullptr)) {
-      dirty_bytes = (run.dirty_end - run.dirty_begin) * kPageSize;
+      dirty_bytes = dirty_pages(run) * kPageSize;
       if (dirty_bytes <= kZeroPiece) {
-        std::memset(reinterpret_cast<void*>(run.start + run.dirty_begin * kPageSize), 0,
-                    dirty_bytes);
+        for_each_dirty_piece(run,
+                             [](void* piece, std::size_t size) { std::memset(piece, 0, size); });
         return publish_large(span);
       }
-      unpublished_bytes_.fetch_add_relaxed(span->bytes());
+      unpublished.emplace(slow_path.cache(), run, span);
     }
   }
   if (span == nullptr) throw std::bad_alloc();  // behind the slow path: see ThreadCache::refill()
   // Nobody can see the object yet, so the world may stop while it is zeroed, and a cycle may begin
   // and end.
   try {
-    for (std::size_t page = run.dirty_begin; page < run.dirty_end;) {
-      const std::size_t here = std::min(run.dirty_end - page, kZeroPiece / kPageSize);
-      zero_piece(reinterpret_cast<void*>(run.start + page * kPageSize), here * kPageSize,
-                 dirty_bytes);
-      page += here;
+    for_each_dirty_piece(run, [dirty_bytes](void* piece, std::size_t size) {
+      zero_piece(piece, size, dirty_bytes);
       const SlowPath slow_path(0, *thread_cache);  // for threads that stop at polls alone
-    }
+    });
     const SlowPath slow_path(0, *thread_cache);
-    unpublished_bytes_.fetch_sub_relaxed(span->bytes());
+    unpublished.reset();
     return publish_large(span);
   } catch (...) {
-    unpublished_bytes_.fetch_sub_relaxed(span->bytes());
+    {
+      LockGuard guard(pages.lock);  // no fork comes between the two
+      unpublished.reset();
+      pages.free(run.start, run.pages);
+    }
+    scavenger.note_free();
     metadata::release(span);
-    LockGuard guard(pages.lock);
-    pages.free(run.start, run.pages);
     throw;
   }
 }
@@ -209,8 +241,7 @@ Span* Heap::take_large(std::size_t bytes, SpanClass span_class, Tag tag, std::si
       SpanClassInfo info = span_class_info(span_class);
       info.tag = tag;
       if (Span* span = make_span(run, 1, count.bytes(), 0, span_class, info)) return span;
-      LockGuard guard(pages.lock);
-      pages.free(run.start, run.pages);
+      give_back(run);
     }
     if (collector_hooks.out_of_memory == nullptr ||
         !collector_hooks.out_of_memory(count.bytes(), attempt)) {
@@ -244,11 +275,7 @@ void Heap::free_span(Span* span) {
   const Pages count = span->pages();
   set_span(start, count, nullptr);
   metadata::release(span);
-  {
-    LockGuard guard(pages.lock);
-    pages.free(start, count);
-  }
-  scavenger.note_free();
+  give_back({start, count});
 }
 
 Span* Heap::take_unswept(CentralList& list, ThreadCache& cache, int& tries) {
@@ -406,10 +433,26 @@ void Heap::remove_cache(ThreadCache& cache) {
   if (cache.next_cache != nullptr) cache.next_cache->previous_cache = cache.previous_cache;
 }
 
+std::size_t Heap::unpublished_bytes() const {
+  std::size_t bytes = 0;
+  for_each_cache([&bytes](const ThreadCache& cache) {
+    for (const UnpublishedRun* u = cache.unpublished; u != nullptr; u = u->outer()) {
+      bytes += u->run().pages.bytes();
+    }
+  });
+  return bytes;
+}
+
+void Heap::drop_unpublished(ThreadCache& cache) {
+  for (const UnpublishedRun* u = cache.unpublished; u != nullptr; u = u->outer()) {
+    give_back(u->run());
+    metadata::release(u->span());
+  }
+  cache.unpublished = nullptr;
+}
+
 void Heap::flush_page_caches() {
-  LockGuard guard(pages.lock);
-  for_each_cache([this](ThreadCache& cache)
-                     GORT_NO_THREAD_SAFETY_ANALYSIS { pages.flush(cache.pages); });
+  for_each_cache([](ThreadCache& cache) { cache.flush_pages(); });
 }
 
 std::size_t Heap::release_idle() { return scavenger.release_all(); }

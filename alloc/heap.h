@@ -92,8 +92,9 @@ class Heap {
   std::uint64_t tiny_allocations() const { return retired_tiny_allocations_.load_relaxed(); }
   std::size_t span_bytes() const { return span_bytes_.load_relaxed(); }
   std::size_t span_count() const { return span_count_.load_relaxed(); }
-  /// Pages that are being zeroed, or touched for the first time: used, but of no span yet.
-  std::size_t unpublished_bytes() const { return unpublished_bytes_.load_relaxed(); }
+  /// Pages that are being zeroed, or touched for the first time: used, but of no span yet
+  /// (unpublished.h). World stopped.
+  std::size_t unpublished_bytes() const;
   /// span_bytes() when the sweep generation rose last: with everything dead still in place.
   std::size_t in_use_at_flip() const { return in_use_at_flip_.load_relaxed(); }
 
@@ -117,11 +118,14 @@ class Heap {
   void add_cache(ThreadCache& cache);
   /// Flushes and forgets the cache.
   void remove_cache(ThreadCache& cache);
+  /// What its thread was making a span of goes back. In the child of a fork that the thread is not
+  /// in.
+  void drop_unpublished(ThreadCache& cache);
   /// All pages that caches hold go back: used pages are then those of spans alone. World stopped.
   void flush_page_caches();
   /// Calls `f(cache)` for each cache. World stopped.
   template <class F>
-  void for_each_cache(F&& f) {
+  void for_each_cache(F&& f) const {
     for (ThreadCache* c = caches_; c != nullptr; c = c->next_cache) f(*c);
   }
 
@@ -149,7 +153,8 @@ class Heap {
   };
 
   PageRun take_pages(Pages count, PageCache* cache);
-  void while_parked(const PageRun& run, void (*f)(void*), void* context);
+  static void while_parked(const PageRun& run, void (*f)(void*), void* context);
+  void give_back(const PageRun& run);
   void touch_huge_page(const PageRun& run);
   void touch_records(const PageRun& run, std::size_t bytes);
   Span* make_span(const PageRun& run, std::size_t slots, std::size_t elem_size,
@@ -171,7 +176,6 @@ class Heap {
   Atomic<std::size_t> span_bytes_{0};
   Atomic<std::size_t> span_count_{0};
   Atomic<std::size_t> in_use_at_flip_{0};
-  Atomic<std::size_t> unpublished_bytes_{0};
   ThreadCache* caches_ = nullptr;  ///< guard: pages.lock
 };
 

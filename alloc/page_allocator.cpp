@@ -62,8 +62,7 @@ std::size_t PageAllocator::find(std::size_t count) {
 PageRun PageAllocator::take(std::size_t first, std::size_t count) {
   use_huge_pages(first, count);
   std::size_t returned = 0;
-  std::size_t dirty_begin = 0;
-  std::size_t dirty_end = 0;
+  PageRun run{address_of(first), Pages(count)};
   for_each_part(first, count, [&](Arena& arena, std::size_t at, std::size_t here) {
     bits::for_each_word(at, here, [&](std::size_t w, std::uint64_t mask) {
       GORT_DCHECK((arena.used[w] & mask) == 0, "page allocated twice");
@@ -73,10 +72,15 @@ PageRun PageAllocator::take(std::size_t first, std::size_t count) {
       if (r == mask) return;
       const std::size_t word_page = arena.index * kArenaPages + w * bits::kWordBits - first;
       const std::uint64_t dirty = mask & ~r;
-      if (dirty_end == 0) {
-        dirty_begin = word_page + static_cast<std::size_t>(std::countr_zero(dirty));
+      const std::size_t begin = word_page + static_cast<std::size_t>(std::countr_zero(dirty));
+      if (run.dirty_end == 0) {
+        run.dirty_begin = begin;
+      } else if (begin - run.dirty_end > run.clean_end - run.clean_begin) {
+        run.clean_begin = run.dirty_end;
+        run.clean_end = begin;
       }
-      dirty_end = word_page + bits::kWordBits - static_cast<std::size_t>(std::countl_zero(dirty));
+      run.dirty_end =
+          word_page + bits::kWordBits - static_cast<std::size_t>(std::countl_zero(dirty));
     });
   });
   used_.owner_add_relaxed(count * kPageSize);
@@ -84,7 +88,9 @@ PageRun PageAllocator::take(std::size_t first, std::size_t count) {
   if (returned > 0) reuse_returned(first, count, returned);
   summarize(first, count);
   if (first == lowest_free_) lowest_free_ = first + count;
-  return {address_of(first), Pages(count), returned == count, dirty_begin, dirty_end};
+  run.zeroed = returned == count;
+  if (run.clean_end == 0) run.clean_begin = run.clean_end = run.dirty_end;
+  return run;
 }
 
 // Pages [first, first + count), `returned` of which are marked so, get memory behind them again,

@@ -30,8 +30,13 @@ struct PageRun {
   std::uintptr_t start = 0;  ///< 0: the operating system refused
   Pages pages;
   bool zeroed = false;  ///< every byte is known to read as zero
-  /// From the page allocator: pages outside [dirty_begin, dirty_end) of the run read as zero.
+  /// From the page allocator: pages outside [dirty_begin, dirty_end) of the run read as zero, and
+  /// so do those of [clean_begin, clean_end), the longest such piece within (if there is none, both
+  /// are dirty_end). First fit takes what has been given back together with what is freed beside
+  /// it.
   std::size_t dirty_begin = 0;
+  std::size_t clean_begin = 0;
+  std::size_t clean_end = 0;
   std::size_t dirty_end = 0;
   explicit operator bool() const { return start != 0; }
 };

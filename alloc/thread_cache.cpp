@@ -7,6 +7,7 @@
 #include <gort/alloc/arena.h>
 #include <gort/alloc/collector_hooks.h>
 #include <gort/alloc/heap.h>
+#include <gort/alloc/scavenger.h>
 #include <gort/base/counters.h>
 #include <gort/base/zero.h>
 
@@ -167,10 +168,16 @@ void ThreadCache::give_back_the_rest() {
   if (allowance_ > 0) heap.heap_live.fetch_sub_relaxed(allowance_);
   allowance_ = 0;
   sweep_debt_ = 0;
-  if (!pages.empty()) {
+  flush_pages();
+}
+
+void ThreadCache::flush_pages() {
+  if (pages.empty()) return;
+  {
     LockGuard guard(heap.pages.lock);
     heap.pages.flush(pages);
   }
+  scavenger.note_free();
 }
 
 void ThreadCache::flush_interrupted() {

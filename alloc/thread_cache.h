@@ -49,6 +49,8 @@
 
 namespace gort::alloc {
 
+class UnpublishedRun;
+
 class ThreadCache {
  public:
   struct Run {
@@ -89,6 +91,8 @@ class ThreadCache {
   /// The same for a thread that was stopped at an arbitrary instruction: see "Stops" above. The
   /// block of tiny objects stays.
   void flush_interrupted();
+  /// The page cache alone. The owner in a slow path, or world stopped.
+  void flush_pages();
   /// Marks the unused slots of all runs: markers are about to start. World stopped. Returns bytes.
   std::size_t mark_runs() const;
   /// The block that tiny objects come from, or null. World stopped.
@@ -136,6 +140,7 @@ class ThreadCache {
   std::uint32_t shard = 0;                ///< of the central lists; const after Heap::add_cache()
   PageCache pages;                        ///< what new spans are made of
   std::uint32_t touched_records = 0;      ///< about how many new spans' records have memory
+  UnpublishedRun* unpublished = nullptr;  ///< the newest (unpublished.h)
   ThreadCache* next_cache = nullptr;      ///< the heap's list of caches; guard: heap lock
   ThreadCache* previous_cache = nullptr;  ///< likewise
 

@@ -399,6 +399,7 @@ void World::keep_only_current_after_fork() {
     Thread* next = t->next;
     if (t != current_thread) {
       // It may have been anywhere in a fast path.
+      alloc::heap.drop_unpublished(t->cache);
       t->cache.flush_interrupted();
       alloc::heap.remove_cache(t->cache);
       unlink(*t);

@@ -26,6 +26,14 @@ struct CacheScope {
   gort::alloc::ThreadCache* operator->() { return &cache; }
 };
 
+/// The calling thread's.
+struct OwnCacheScope : CacheScope {
+  OwnCacheScope() { gort::alloc::thread_cache = &cache; }
+  ~OwnCacheScope() { gort::alloc::thread_cache = &gort::alloc::unattached_cache; }
+  OwnCacheScope(const OwnCacheScope&) = delete;
+  OwnCacheScope& operator=(const OwnCacheScope&) = delete;
+};
+
 inline std::uint32_t slot_of(const gort::alloc::Span& span, const void* object) {
   return span.is_large() ? 0 : span.slot_of(reinterpret_cast<std::uintptr_t>(object));
 }

@@ -19,6 +19,7 @@ using gort_test::CacheScope;
 using gort_test::end_cycle;
 using gort_test::is_allocated;
 using gort_test::mark;
+using gort_test::OwnCacheScope;
 
 namespace {
 
@@ -280,7 +281,7 @@ static bool is_huge_page(void* context) {
 TEST_CASE("a huge page is touched before it is used, while nobody waits for the thread",
           "[alloc][heap]") {
   const HooksScope hooks;
-  CacheScope cache;
+  OwnCacheScope cache;
   static std::set<void*> touched;
   touched.clear();
   collector_hooks.while_parked = [](void (*f)(void*), void* context) {
@@ -298,7 +299,7 @@ TEST_CASE("a huge page is touched before it is used, while nobody waits for the 
 TEST_CASE("what a touch brings in when its chunk has lost its huge pages meanwhile goes again",
           "[alloc][heap]") {
   const HooksScope hooks;
-  CacheScope cache;
+  OwnCacheScope cache;
   static std::uintptr_t touched = 0;
   touched = 0;
   collector_hooks.while_parked = [](void (*f)(void*), void* context) {
@@ -316,7 +317,7 @@ TEST_CASE("what a touch brings in when its chunk has lost its huge pages meanwhi
 TEST_CASE("a huge page that the system does not touch for us is touched by its use",
           "[alloc][heap][oom]") {
   const HooksScope hooks;
-  CacheScope cache;
+  OwnCacheScope cache;
   static int untouched = 0;
   untouched = 0;
   collector_hooks.while_parked = [](void (*f)(void*), void* context) {
@@ -348,7 +349,7 @@ TEST_CASE("in a growing heap memory for the records of spans is asked for ahead,
     CHECK(metadata::bytes() == before);
     ++batches;
   };
-  CacheScope cache;
+  OwnCacheScope cache;
   const auto make_spans = [&cache](std::size_t count) {
     for (const std::size_t end = heap.span_count() + count; heap.span_count() < end;) {
       cache->allocate(kClass, kSize);

@@ -5,6 +5,7 @@
 #include <stdexcept>
 
 #include <gort/alloc/collector_hooks.h>
+#include <gort/tests/alloc/cache_fixture.h>
 #include <gort/tests/alloc/page_fixture.h>
 
 // Large objects: what is zeroed and what is left alone, stops between the pieces, sizes and
@@ -13,6 +14,7 @@
 using namespace gort;
 using namespace gort::alloc;
 using gort_test::EmptyHeap;
+using gort_test::OwnCacheScope;
 
 namespace {
 
@@ -71,6 +73,25 @@ TEST_CASE("only used pages of a large object are zeroed", "[alloc][large]") {
   CHECK(os::resident_bytes_of(third, 63_MiB) == 0);
 }
 
+TEST_CASE("memory given back between two pages that were not is left alone", "[alloc][large]") {
+  LargeHeap h;
+  const PageRun first = h.empty.allocate(1);
+  const PageRun between = h.empty.allocate(Pages::holding(48_MiB).count());
+  const PageRun last = h.empty.allocate(1);
+  for (const PageRun& run : {first, between, last}) {
+    std::memset(reinterpret_cast<void*>(run.start), 0xee, run.pages.bytes());
+  }
+  h.empty.free(between);
+  heap.release_idle();
+  h.empty.free(first);
+  h.empty.free(last);
+  constexpr std::size_t kBytes = 48_MiB + 2 * kPageSize;
+  char* p = LargeHeap::make(kBytes);
+  REQUIRE(reinterpret_cast<std::uintptr_t>(p) == first.start);
+  CHECK(os::resident_bytes_of(p, kBytes) == 2 * kPageSize);
+  CHECK(all_zero(p, kBytes));
+}
+
 TEST_CASE("dirty pages anywhere in a large object are zeroed", "[alloc][large]") {
   LargeHeap h;
   for (const std::size_t dirty_at : {0U, 1U, 63U, 64U, 100U, 255U, 8191U, 8192U, 9000U}) {
@@ -80,11 +101,17 @@ TEST_CASE("dirty pages anywhere in a large object are zeroed", "[alloc][large]")
       // Makes some pages in the middle resident and dirty.
       const PageRun below = h.empty.allocate(dirty_at + 1);
       const PageRun dirty = h.empty.allocate(dirty_pages);
+      const PageRun clean = h.empty.allocate(dirty_at + dirty_pages);
+      const PageRun dirty_too = h.empty.allocate(1);
       std::memset(reinterpret_cast<void*>(dirty.start), 0xee, dirty.pages.bytes());
+      std::memset(reinterpret_cast<void*>(dirty_too.start), 0xee, kPageSize);
+      h.empty.free(clean);
+      heap.release_idle();
       h.empty.free(dirty);
+      h.empty.free(dirty_too);
       h.empty.free(below);
       heap.pages.scavenge(0);
-      const std::size_t bytes = (dirty_at + dirty_pages + 300) * kPageSize;
+      const std::size_t bytes = (2 * dirty_at + 2 * dirty_pages + 300) * kPageSize;
       char* p = LargeHeap::make(bytes);
       REQUIRE(reinterpret_cast<std::uintptr_t>(p) == below.start);
       REQUIRE(all_zero(p, bytes));
@@ -95,6 +122,7 @@ TEST_CASE("dirty pages anywhere in a large object are zeroed", "[alloc][large]")
 
 TEST_CASE("the world may stop between two pieces of the zeroing", "[alloc][large]") {
   LargeHeap h;
+  const OwnCacheScope cache;
   std::memset(LargeHeap::make(10_MiB), 0xee, 10_MiB);
   LargeHeap::drop_everything();
   count_slow_paths();
@@ -133,6 +161,7 @@ TEST_CASE("a cycle may pass while a large object is zeroed", "[alloc][large]") {
 
 TEST_CASE("an exception between two pieces takes the pages back", "[alloc][large]") {
   LargeHeap h;
+  const OwnCacheScope cache;
   std::memset(LargeHeap::make(2_MiB), 0xee, 2_MiB);
   LargeHeap::drop_everything();
   constexpr int kPieces = static_cast<int>(2_MiB / kZeroPiece);

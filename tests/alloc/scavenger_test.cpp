@@ -184,6 +184,23 @@ TEST_CASE("it wakes when pages become idle", "[alloc][scavenger]") {
   CHECK(heap.pages.resident() == 0);
 }
 
+TEST_CASE("it wakes when a thread's cache gives pages back", "[alloc][scavenger]") {
+  Scavenged h;
+  h.fill(30_MiB);
+  ThreadCache cache;
+  h.empty.free(h.runs.back());
+  h.runs.pop_back();
+  REQUIRE(h.empty.fill(cache.pages));
+  REQUIRE(cache.pages.idle_bytes() > 0);
+  Scavenged::cycles(0);
+  REQUIRE(eventually([] { return heap.pages.idle() == 0; }));
+  REQUIRE(eventually(resting));
+  cache.flush_pages();
+  CHECK(eventually([] { return heap.pages.idle() == 0; }));
+  REQUIRE(cache.pages.empty());
+  h.free_all_but(0);
+}
+
 TEST_CASE("it wakes when the heap grows past the goal", "[alloc][scavenger]") {
   Scavenged h;
   h.fill(20_MiB);

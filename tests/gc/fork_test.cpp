@@ -149,6 +149,36 @@ TEST_CASE("a child collects by itself when its heap grows", "[gc][fork]") {
   gc::collector.shutdown();
 }
 
+// The program's part of that is most of its time: it holds up no fork.
+TEST_CASE("what another thread was zeroing is free memory in the child", "[gc][fork]") {
+  gc::collector.start(gort_test::with_signals());
+  constexpr std::size_t kBytes = std::size_t{96} << 20;
+  // Pages that are in no span; a thread's cache holds no more than half a megabyte.
+  const auto without_span = [] { return alloc::heap.pages.used() - alloc::heap.span_bytes(); };
+  std::atomic<bool> stop{false};
+  std::thread zeroing([&] {
+    while (!stop) {
+      char* const bytes = make_array<char>(kBytes);
+      for (std::size_t i = 0; i < kBytes; i += 4096) bytes[i] = 1;
+    }
+    gc::world.detach();
+  });
+  for (int i = 0; i < 5; ++i) {
+    // The two counts are read one after the other: a small difference is none.
+    while (without_span() < kBytes || without_span() > 2 * kBytes) std::this_thread::yield();
+    CHECK(child([&] {
+            collect();
+            collect();
+            const bool ok = without_span() < (std::size_t{1} << 20) &&
+                            alloc::heap.heap_live.load_relaxed() < (std::size_t{1} << 20);
+            return ok ? 0 : 1;
+          }) == 0);
+  }
+  stop = true;
+  gort_test::while_blocking([&] { zeroing.join(); });
+  gc::collector.shutdown();
+}
+
 TEST_CASE("a cycle that has been asked for by a thread that is gone", "[gc][fork]") {
   // The collector is kept busy by threads that ask all the time.
   gc::collector.start(gort_test::with_signals());
