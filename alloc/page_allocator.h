@@ -54,6 +54,7 @@
 #include <string_view>
 
 #include <gort/alloc/page_cache.h>
+#include <gort/alloc/page_summary.h>
 #include <gort/base/atomic.h>
 #include <gort/base/ledger.h>
 #include <gort/base/lock.h>
@@ -87,9 +88,21 @@ class PageAllocator {
 
   /// Gives back idle memory, highest addresses first, until `bytes` are reached (it may be up to a
   /// huge page or a page of the system more) or nothing is left. Returns the bytes given back.
+  /// Without a request it also ends after some refusals, since the system may refuse all there is
+  /// (mlock), and the next such call goes on below them: scavenged_to_the_end() is false until one
+  /// has been at the lowest address.
   std::size_t scavenge(std::size_t bytes, ReleaseReason reason = ReleaseReason::request)
       GORT_EXCLUDES(lock);
-  std::size_t scavenge_all() GORT_EXCLUDES(lock) { return scavenge(~std::size_t{0}); }
+  bool scavenged_to_the_end() const { return scavenge_below_.load_relaxed() == kTop; }
+  /// Everything, and what there is without anybody's having asked for it.
+  std::size_t scavenge_all() GORT_EXCLUDES(lock) {
+    const std::size_t bytes = scavenge(~std::size_t{0});
+    drop_behind_returned();
+    return bytes;
+  }
+  /// Chunks that have lost nothing yet may have more behind returned pages than is said, brought in
+  /// by huge pages: that goes, and they use small ones. Takes the lock for one chunk at a time.
+  void drop_behind_returned() GORT_EXCLUDES(lock);
 
   /// The huge page at `address` has been touched ahead of its use, which may have taken long. If
   /// its chunk has lost memory meanwhile, what came in behind returned pages goes again.
@@ -141,7 +154,8 @@ class PageAllocator {
 
   void stop_using_huge_pages(Arena& arena, std::size_t chunk) GORT_REQUIRES(lock);
   void drop_behind_returned(const Arena& arena, std::size_t chunk) GORT_REQUIRES(lock);
-  void drop_behind_returned() GORT_REQUIRES(lock);
+
+  static constexpr std::size_t kTop = PageTree::kWindowPages;
 
   std::size_t lowest_free_ GORT_GUARDED_BY(lock) = 0;  ///< no page below is free
   /// The size of the system's pages that the scavenger's index is right for.
@@ -153,7 +167,8 @@ class PageAllocator {
   Atomic<std::size_t> idle_{0};
   Atomic<std::size_t> used_{0};
   Atomic<std::uint64_t> frees_{0};
-  Atomic<std::size_t> scavenging_{0};  ///< of idle_: taken out by a scavenger, used bits set
+  Atomic<std::size_t> scavenge_below_{kTop};  ///< page; where the next scavenge goes on
+  Atomic<std::size_t> scavenging_{0};         ///< of idle_: taken out by a scavenger, used bits set
 };
 
 }  // namespace gort::alloc

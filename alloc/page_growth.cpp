@@ -88,6 +88,7 @@ void PageAllocator::release_everything() {
   for (std::size_t chunk = 0; chunk < chunks; ++chunk) scavenger_index.erase(chunk);
   release_arenas();
   lowest_free_ = 0;
+  scavenge_below_.store_relaxed(kTop);
   for (Atomic<std::size_t>* count : {&reserved_, &returned_, &idle_, &used_}) {
     count->store_relaxed(0);
   }

@@ -12,9 +12,7 @@ namespace gort::alloc {
 namespace {
 
 constexpr std::size_t kHugePages = kHugePageSize / kPageSize;
-// One scavenge stops after so many refusals: some memory cannot be given back (mlock), and if it is
-// all of it, trying must not go on for ever.
-constexpr int kMaxRefusals = 16;
+constexpr int kMaxRefusals = 16;  // in one scavenge that nobody has asked for
 
 void count_given_back(std::size_t bytes, ReleaseReason reason) {
   counters.scavenged_bytes.fetch_add_relaxed(bytes);
@@ -64,13 +62,12 @@ void PageAllocator::touched_ahead(std::uintptr_t address) {
   drop_behind_returned(arena, chunk % kArenaChunks);
 }
 
-// Chunks that have lost nothing may have more behind returned pages than is said.
 void PageAllocator::drop_behind_returned() {
-  const std::size_t places = window.arena_limit.load_relaxed();
-  for (std::size_t place = 0; place < places; ++place) {
-    Arena* const arena = arena_at(place);
-    if (arena == nullptr) continue;
-    for (std::size_t chunk = 0; chunk < arena->prepared / kChunkPages; ++chunk) {
+  for (std::size_t place = 0; place < window.arena_limit.load_acquire(); ++place) {
+    for (std::size_t chunk = 0; chunk < kArenaChunks; ++chunk) {
+      LockGuard guard(lock);
+      Arena* const arena = arena_at(place);
+      if (arena == nullptr || chunk >= arena->prepared / kChunkPages) break;
       const std::size_t end = (chunk + 1) * kChunkPages;
       const std::size_t first = bits::find_set(arena->returned, end, chunk * kChunkPages);
       if (first < end) stop_using_huge_pages(*arena, chunk);
@@ -80,12 +77,16 @@ void PageAllocator::drop_behind_returned() {
 
 std::size_t PageAllocator::scavenge(std::size_t bytes, ReleaseReason reason) {
   std::size_t done = 0;
-  std::size_t below = PageTree::kWindowPages;
+  const bool requested = reason == ReleaseReason::request;
   int refusals = 0;
   lock.acquire();
-  while (done < bytes && refusals < kMaxRefusals) {
+  std::size_t below = requested ? kTop : scavenge_below_.load_relaxed();
+  while (done < bytes && (requested || refusals < kMaxRefusals)) {
     const Candidate run = take_candidate(below, Pages::holding(bytes - done).count());
-    if (run.count == 0) break;
+    if (run.count == 0) {
+      below = kTop;
+      break;
+    }
     void* const start = pointer_to(run.first);
     lock.release();
     const bool given_back = os::decommit(start, run.count * kPageSize);
@@ -98,7 +99,8 @@ std::size_t PageAllocator::scavenge(std::size_t bytes, ReleaseReason reason) {
       ++refusals;
     }
   }
-  if (reason == ReleaseReason::request) drop_behind_returned();
+  // Those that have been refused just now would be refused again.
+  if (!requested) scavenge_below_.store_relaxed(refusals > 0 ? below : kTop);
   lock.release();
   return done;
 }

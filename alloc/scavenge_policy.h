@@ -132,10 +132,11 @@ class ScavengePolicy {
     return {Action::release, std::min(retained - goal, kScavengePiece)};
   }
 
-  /// What came of a release: how much went back, for how much processor time.
-  constexpr void released(std::size_t bytes, std::int64_t worked) {
+  /// What came of a release: how much went back, for how much processor time, and whether it has
+  /// looked at all there is.
+  constexpr void released(std::size_t bytes, std::int64_t worked, bool to_the_end = true) {
     worked_ += std::max<std::int64_t>(worked, 1);
-    if (bytes == 0) exhausted_ = true;
+    if (bytes == 0 && to_the_end) exhausted_ = true;
   }
 
   /// Something has become idle since a release that gave nothing back.

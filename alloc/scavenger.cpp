@@ -40,7 +40,7 @@ void Scavenger::run() {
           bytes = heap.pages.scavenge(step.bytes, release_reason(now));
         }
         const std::int64_t worked = thread_cpu_ns() - start;
-        policy.released(bytes, worked);
+        policy.released(bytes, worked, heap.pages.scavenged_to_the_end());
         released_bytes_.owner_add_relaxed(bytes);
         worked_ns_.owner_add_relaxed(static_cast<std::uint64_t>(worked));
         pieces_.owner_add_relaxed(1);
@@ -217,8 +217,10 @@ std::size_t Scavenger::release_all() {
     LockGuard guard(lock_);
     const std::size_t bytes = heap.pages.scavenge(kReleasePiece);
     total += bytes;
-    if (bytes < kReleasePiece) return total;
+    if (bytes < kReleasePiece) break;
   }
+  heap.pages.drop_behind_returned();
+  return total;
 }
 
 Scavenger::Figures Scavenger::figures() const {

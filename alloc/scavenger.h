@@ -84,8 +84,9 @@ class Scavenger {
   static void install_fork_handlers();
 
   // --- for everybody -----------------------------------------------------------------------------
-  /// Gives back everything that is idle, now. Returns the bytes. Others may allocate meanwhile: no
-  /// lock of theirs is held for longer than it takes to mark a chunk's pages.
+  /// Gives back everything that is idle, now. Returns the bytes. Others may allocate meanwhile: a
+  /// lock of theirs is held for no longer than one chunk's pages take, to be marked or, where huge
+  /// pages brought in what nobody asked for, to be dropped.
   std::size_t release_all() GORT_EXCLUDES(lock_);
 
   struct Figures {

@@ -28,7 +28,7 @@ namespace gort {
   X(scavenged_request_bytes, "bytes", "of these: because the program asked for it")               \
   X(reused_bytes, "bytes", "heap bytes that were given back and then used again, in total")       \
   X(large_allocations, "objects", "objects allocated above the largest size class")               \
-  X(os_refusals, "calls", "requests for memory that the operating system refused")                \
+  X(os_refusals, "calls", "requests and returns of memory that the operating system refused")     \
   X(cycles, "cycles", "collections finished")                                                     \
   X(forced_cycles, "cycles", "collections that the program asked for")                            \
   X(one_stop_cycles, "cycles", "collections of a small heap, marked within one stop")             \

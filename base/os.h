@@ -53,7 +53,8 @@ bool prepare(void* address, std::size_t bytes);
 /// prepared -> ready.
 void commit(void* address, std::size_t bytes);
 /// ready -> prepared: gives the memory back. False if the system refuses; the range is then still
-/// ready and its contents are kept.
+/// ready, but nobody knows what is in it: the system drops page after page and ends at one that is
+/// locked in memory.
 bool decommit(void* address, std::size_t bytes);
 /// any -> none. The whole range must be in one state, named by `from`. Aborts if the system
 /// refuses: there is no use for a range in an unknown state.

@@ -4,6 +4,8 @@
 #include <new>
 #include <vector>
 
+#include <sys/mman.h>
+
 #include <gort/base/counters.h>
 #include <gort/base/metadata.h>
 #include <gort/tests/alloc/page_fixture.h>
@@ -185,20 +187,64 @@ TEST_CASE("arena records and page tables may be refused", "[alloc][arena][oom]")
 
 TEST_CASE("memory that cannot be given back stays idle, and the scavenger gives up",
           "[alloc][page][oom]") {
+  constexpr auto kUnasked = ReleaseReason::next_cycle;
   EmptyHeap empty;
   std::vector<PageRun> runs;
   for (int i = 0; i < 200; ++i) runs.push_back(empty.allocate(1));
   for (std::size_t i = 0; i < runs.size(); i += 2) empty.free(runs[i]);
-  const std::uint64_t before = os::calls_for_test();
   os::fail_call_for_test(1, true);
-  CHECK(empty.pages.scavenge_all() == 0);
+  const auto calls = [&empty](ReleaseReason reason) {
+    const std::uint64_t before = os::calls_for_test();
+    CHECK(empty.pages.scavenge(~std::size_t{0}, reason) == 0);
+    return os::calls_for_test() - before;
+  };
+  CHECK(calls(ReleaseReason::request) == 100);  // who asks is told what all there is to tell
+  std::uint64_t tried = 0;
+  int times = 0;
+  do {
+    const std::uint64_t here = calls(kUnasked);
+    CHECK(here <= 16);
+    tried += here;
+    ++times;
+  } while (!empty.pages.scavenged_to_the_end());
+  CHECK(tried == 100);  // each once
+  CHECK(times == 7);
+  CHECK(calls(kUnasked) == 16);
   os::fail_call_for_test(0);
-  CHECK(os::calls_for_test() - before <= 20);
   CHECK(empty.pages.idle() == 100 * kPageSize);
   empty.check();
   CHECK(empty.pages.scavenge_all() == 100 * kPageSize);
   empty.check();
   for (std::size_t i = 1; i < runs.size(); i += 2) empty.free(runs[i]);
+}
+
+TEST_CASE("idle memory that is locked does not keep what lies below it", "[alloc][page][oom]") {
+  EmptyHeap empty;
+  constexpr auto kUnasked = ReleaseReason::next_cycle;
+  constexpr std::size_t kLocked =
+      16;  // pages: as many as one scavenge tries, and any user may lock
+  const PageRun low = empty.allocate(kChunkPages);
+  std::vector<PageRun> high;
+  for (std::size_t i = 0; i < 2 * kLocked; ++i) high.push_back(empty.allocate(1));
+  std::memset(reinterpret_cast<void*>(low.start), 1, low.pages.bytes());
+  for (std::size_t i = 0; i < high.size(); i += 2) {
+    REQUIRE(::mlock(reinterpret_cast<void*>(high[i].start), os::page_size()) == 0);
+    empty.free(high[i]);
+  }
+  empty.free(low);
+  CHECK(empty.pages.scavenge(64_KiB, kUnasked) == 0);
+  CHECK_FALSE(empty.pages.scavenged_to_the_end());
+  CHECK(empty.pages.scavenge(64_KiB, kUnasked) >= 64_KiB);
+  CHECK(empty.pages.scavenged_to_the_end());  // nothing was refused: from the top again
+  CHECK(empty.pages.scavenge(64_KiB, kUnasked) == 0);
+  CHECK(empty.pages.scavenge_all() > 0);
+  CHECK(empty.pages.idle() == kLocked * kPageSize);
+  empty.check();
+  for (std::size_t i = 0; i < high.size(); i += 2) {
+    ::munlock(reinterpret_cast<void*>(high[i].start), os::page_size());
+  }
+  CHECK(empty.pages.scavenge_all() == kLocked * kPageSize);
+  for (std::size_t i = 1; i < high.size(); i += 2) empty.free(high[i]);
 }
 
 TEST_CASE("a large object is refused whole at each call and each record", "[alloc][large][oom]") {

@@ -196,6 +196,14 @@ TEST_CASE("with nothing idle it rests until something is", "[alloc][scavenge]") 
   CHECK(s.released == 5_MiB);
 }
 
+TEST_CASE("it does not rest before it has looked at all there is", "[alloc][scavenge]") {
+  ScavengePolicy policy(0.02);
+  policy.released(0, 1000, false);
+  CHECK(policy.next(0, 100_MiB, 10_MiB).action == Action::release);
+  policy.released(0, 1000, true);
+  CHECK(policy.next(0, 100_MiB, 10_MiB).action == Action::rest_until_idle);
+}
+
 TEST_CASE("waking it often does not make it work more", "[alloc][scavenge]") {
   // Somebody frees a page and wakes it every 10 us, for ten seconds.
   Simulation s;
