@@ -12,8 +12,8 @@
 // the old chain that its key belongs to, and one more.
 //
 // assign() has a fast path for what is most frequent by far (no growth, the key is there or a cell
-// is free) and a slow one for the rest, which alone allocates. Where maps are large, overwriting
-// and erasing go through masked stores (masked_store.h).
+// is free) and a slow one for the rest, which alone allocates (but for replace_key()). Where maps
+// are large, overwriting and erasing go through masked stores (masked_store.h).
 
 #include <algorithm>
 #include <concepts>
@@ -135,14 +135,19 @@ struct Table {
     if (GORT_LIKELY(!map->growing() && map->buckets != nullptr)) {
       const Search found = search(bucket_at(map->buckets, hash & map->mask()), key, hash);
       if (found.present) {
-        elem = overwrite(found.cell, key);
+        const std::conditional_t<kInKey<Q, T>, T, const T&> kept_operand(operand);
+        elem = overwrite(found.cell, key, &operand);
         if constexpr (kMaskable<V>) {
           if (GORT_UNLIKELY(write_way.masks(map->B))) {
             writing.finish();
             V value = *elem;
-            store(value, operand);
+            store(value, kept_operand);
             return store_masked<V>(found.cell.elem_slots(), found.cell.number, &value);
           }
+        }
+        if constexpr (kInKey<Q, T>) {
+          writing.finish();
+          return store(*elem, kept_operand);
         }
       } else if constexpr (!kIndirect<K> && !kIndirect<V> && std::is_same_v<K, Q>) {
         if (GORT_LIKELY(found.cell && !must_grow(*map))) elem = fill(*map, found.cell, key, hash);
@@ -274,10 +279,38 @@ struct Table {
            too_many_overflow_buckets(map.noverflow, map.B);
   }
 
+  /// Whether an operand of type T may stand in the very key, in its slot, that a key of type Q
+  /// overwrites. Then it is copied first: to store the value before the key would not do, since the
+  /// new key may stand in the old value.
+  template <class Q, class T>
+  static constexpr bool kInKey =
+      Traits::kNeedsUpdate && !kIndirect<K> && std::is_same_v<K, Q> &&
+      (std::is_same_v<T, K> ||
+       (std::is_class_v<K> && !std::is_same_v<K, String> && sizeof(T) <= sizeof(K) &&
+        std::is_trivially_destructible_v<T> && std::is_copy_constructible_v<T>));
+
+  /// Stores the key again if equal ones may differ. `operand`: from where the value comes next.
   template <class Q>
-  static V* overwrite(const Cell& cell, const Q& key) {
-    if constexpr (Traits::kNeedsUpdate && std::is_same_v<K, Q>) *cell.key() = key;
+  static V* overwrite(const Cell& cell, const Q& key, [[maybe_unused]] const void* operand) {
+    if constexpr (std::is_same_v<K, Q> && Traits::kNeedsUpdate) {
+      if constexpr (kIndirect<K>) {
+        const auto* const begin = reinterpret_cast<const char*>(cell.key());
+        if (GORT_UNLIKELY(operand >= begin && operand < begin + sizeof(K))) {
+          replace_key(cell, key);
+          return cell.elem();
+        }
+      }
+      *cell.key() = key;
+    }
     return cell.elem();
+  }
+  /// The new key becomes an object of its own: the operand stands in the old one, and may be too
+  /// large for a copy on the stack. Nothing allocates until it has been read, so it stays there.
+  GORT_NOINLINE static void replace_key(const Cell& cell, const K& key) {
+    const PinnedReferences<K> pins(&key);
+    void* const object = gc::allocate_object<K>();
+    ::new (object) K(key);
+    gc::write_reference(&Slot<K>::word(cell.key_slot()), object);
   }
 
   /// Puts the key into a free cell; the value's slot is zero.
@@ -296,19 +329,19 @@ struct Table {
     write_way.consider(map, kS.bucket_size);
     const Kept<Q> kept_key(key);
     const Kept<T, std::is_same_v<T, V>> kept_operand(operand);
-    V* const elem = assign_growing(map, *kept_key, hash);
+    V* const elem = assign_growing(map, *kept_key, hash, &*kept_operand);
     writing.finish();
     store(*elem, *kept_operand);
   }
 
   template <class Q>
-  static V* assign_growing(Header& map, const Q& key, std::uint64_t hash) {
+  static V* assign_growing(Header& map, const Q& key, std::uint64_t hash, const void* operand) {
     if (map.buckets == nullptr) add_first_bucket(map, type());
     for (;;) {
       const std::size_t number = hash & map.mask();
       if (map.growing()) grow_work(map, number);
       const Search found = search(bucket_at(map.buckets, number), key, hash);
-      if (found.present) return overwrite(found.cell, key);
+      if (found.present) return overwrite(found.cell, key, operand);
       if (!map.growing() && must_grow(map)) {
         start_growth(map, type());
         continue;
