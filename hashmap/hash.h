@@ -25,7 +25,8 @@
 //
 // Another hash is given as the map's third template argument: a type with
 //     std::uint64_t operator()(const K& key, std::uint32_t seed) const
-// It may throw; if it says noexcept, chains are moved a little faster.
+// It may throw; if it says noexcept, and so does the operator== of a key type that gort does not
+// know, chains are moved a little faster.
 
 #include <array>
 #include <bit>

@@ -65,9 +65,13 @@ struct Table {
   static char* overflow(const char* bucket) { return overflow_of(bucket, kS.bucket_size); }
   static const MapType& type() { return map_type<K, V, Hash>(); }
 
-  /// No hash and no copy throws while a chain is moved; an overflow bucket may still be refused.
+  /// No hash, no comparison of a key with itself (goes_up()) and no copy throws while a chain is
+  /// moved; an overflow bucket may still be refused.
   static constexpr bool kMovesSafely =
-      noexcept(Hash{}(std::declval<const K&>(), 0U)) && kCopiesSafely<K> && kCopiesSafely<V>;
+      noexcept(Hash{}(std::declval<const K&>(), 0U)) &&
+      (Traits::kReflexive ||
+       noexcept(Traits::equal(std::declval<const K&>(), std::declval<const K&>()))) &&
+      kCopiesSafely<K> && kCopiesSafely<V>;
 
   /// Whether writes go through masked stores, where they can.
   static inline constinit WriteWay write_way;

@@ -12,6 +12,7 @@
 
 #include <gort/hashmap/inspect.h>
 #include <gort/hashmap/policies.h>
+#include <gort/tests/hashmap/fragile.h>
 #include <gort/tests/hashmap/samples.h>
 #include <gort/tests/support/child.h>
 
@@ -36,43 +37,17 @@ struct NosyHash {
 };
 using NosyMap = Map<NosyKey, long, NosyHash>;
 
-void count_down(long& countdown) {
-  if (countdown > 0 && --countdown == 0) throw std::runtime_error("stop");
-}
-/// Its copy may throw.
-struct Fragile {
-  Fragile(long n = 0) : number(n) {}  // NOLINT(google-explicit-constructor)
-  Fragile(const Fragile& other) : number(other.number) { count_down(countdown); }
-  Fragile& operator=(const Fragile&) = default;
-  bool operator==(const Fragile&) const = default;
-  operator long() const { return number; }  // NOLINT(google-explicit-constructor)
-  GORT_POINTER_FREE();
-  long number;
-  static inline long countdown = 0;
-};
-struct SteadyHash {
-  std::uint64_t operator()(long key, std::uint32_t seed) const noexcept {
-    return hashmap::hash_word(static_cast<std::uint64_t>(key), seed);
-  }
-};
-/// It may throw.
-struct FragileHash {
-  std::uint64_t operator()(long key, std::uint32_t seed) const {
-    count_down(countdown);
-    return SteadyHash{}(key, seed);
-  }
-  static inline long countdown = 0;
-};
-
 /// Fills a map, and each of its growths is interrupted by exceptions that `countdown` brings about.
+/// `looping`: as if loops were under way, for which keys are compared with themselves.
 template <class K, class V, class Hash>
-void grow_with_exceptions(long& countdown) {
+void grow_with_exceptions(long& countdown, bool looping = false) {
   const Runtime runtime;
   const Root<Map<K, V, Hash>> map = make_map<K, V, Hash>();
   int thrown = 0;
   for (long i = 0; i < 200; ++i) {
     bool done = false;
     for (long k = 1; !done; ++k) {
+      if (looping) (void)map->begin();
       countdown = k;
       try {
         map->insert_or_assign(i, i);
@@ -274,4 +249,9 @@ TEST_CASE("an exception out of a hash or a copy while a chain moves changes noth
   grow_with_exceptions<long, long, FragileHash>(FragileHash::countdown);
   grow_with_exceptions<Fragile, long, SteadyHash>(Fragile::countdown);
   grow_with_exceptions<long, Fragile, SteadyHash>(Fragile::countdown);
+}
+
+TEST_CASE("an exception out of a comparison while a chain moves changes nothing",
+          "[hashmap][misuse]") {
+  grow_with_exceptions<RemoteKey, long, LocalHash>(RemoteKey::countdown, true);
 }
