@@ -255,3 +255,8 @@ TEST_CASE("an exception out of a comparison while a chain moves changes nothing"
           "[hashmap][misuse]") {
   grow_with_exceptions<RemoteKey, long, LocalHash>(RemoteKey::countdown, true);
 }
+
+TEST_CASE("a chain is moved back although comparisons throw then too", "[hashmap][misuse]") {
+  grow_with_exceptions<RemoteKey, long, RemoteHash>(RemoteKey::countdown);
+  grow_with_exceptions<RemoteKey, long, RemoteHash>(RemoteKey::countdown, true);
+}
