@@ -21,8 +21,8 @@
 // under way. A ShrinkingMap is not a pointer like Map: it lies outside the heap, holds its maps by
 // roots, and cannot be copied.
 //
-// Errors: std::bad_alloc as for Map; a shrink that cannot have its smaller map does not begin, and
-// one that cannot go on waits for the next write (begin() throws).
+// Errors: std::bad_alloc and what a hash throws, as for Map; a shrink that cannot have its smaller
+// map does not begin, and one that cannot go on waits for the next write (begin() throws).
 // Thread safety: any number of readers, or one writer; begin() is a write.
 
 #include <cstddef>
@@ -75,13 +75,16 @@ class ShrinkingMap {
       count_write();
       return added;
     }
-    // In this order a std::bad_alloc loses nothing. The key may stand in the map that is written to
-    // first.
-    const hashmap::Kept<K> kept_key(key);
+    // What can throw comes before anything is changed: the search, then the insert. The old pair,
+    // where the key or the value may stand, goes last.
+    hashmap::Header& old = *draining_.get().header();
+    const std::uint64_t hash = Hash{}(key, old.hash0);
+    char* const chain = Table::bucket_at(old.buckets, hash & old.mask());
+    const auto cell = Table::find_in_chain(chain, key, hash);
     const bool added = map.insert_or_assign(key, value);
-    const bool moved = draining_.get().erase(*kept_key);
+    if (cell) Table::erase_cell(old, chain, cell);
     move_on();
-    return added && !moved;
+    return added && !cell;
   }
 
   /// True if the key was there.
@@ -175,11 +178,12 @@ class ShrinkingMap {
     }
   }
 
-  // What the caller asked for is done: without memory for more the next write moves on.
+  // What the caller asked for is done. If there is no memory for more, or a hash throws, the next
+  // write moves on.
   void move_on() {
     try {
       move_chains(kChainsPerWrite);
-    } catch (const std::bad_alloc&) {
+    } catch (...) {
     }
   }
 
@@ -188,13 +192,12 @@ class ShrinkingMap {
     if (from == nullptr) return;
     hashmap::Header& header = *from.header();
     while (budget-- > 0 && next_chain_ < header.bucket_count() && header.count > 0) {
-      char* bucket = Table::bucket_at(header.buckets, next_chain_);
-      for (; bucket != nullptr; bucket = Table::overflow(bucket)) {
+      char* const chain = Table::bucket_at(header.buckets, next_chain_);
+      for (char* bucket = chain; bucket != nullptr; bucket = Table::overflow(bucket)) {
         for (auto live = hashmap::Tops::load(bucket).live(); live; live.drop_first()) {
           const typename Table::Cell cell{bucket, live.first()};
-          const hashmap::Kept<K> key(*cell.key());
-          map_.get().insert_or_assign(*key, *cell.elem());
-          from.erase(*key);
+          map_.get().insert_or_assign(*cell.key(), *cell.elem());
+          Table::erase_cell(header, chain, cell);  // at once, so that the pair is never in both
         }
       }
       ++next_chain_;

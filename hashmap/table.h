@@ -180,6 +180,14 @@ struct Table {
     return was;
   }
 
+  /// Erases a pair that has been found in a map that is not growing. Asks for no hash, so nothing
+  /// can throw. `chain`: the first bucket of the pair's chain.
+  GORT_ALWAYS_INLINE static void erase_cell(Header& map, char* chain, const Cell& cell) {
+    clear_pair(map, cell);
+    mark_empty(chain, cell);
+    if (--map.count == 0) map.hash0 = static_cast<std::uint32_t>(random_bits());
+  }
+
   // --- growth
   // --------------------------------------------------------------------------------------
 
@@ -270,11 +278,7 @@ struct Table {
   GORT_ALWAYS_INLINE static bool erase_from_chain(Header& map, const Q& key, std::uint64_t hash) {
     char* const chain = bucket_at(map.buckets, hash & map.mask());
     const Cell cell = find_in_chain(chain, key, hash);
-    if (cell) {
-      clear_pair(map, cell);
-      mark_empty(chain, cell);
-      if (--map.count == 0) map.hash0 = static_cast<std::uint32_t>(random_bits());
-    }
+    if (cell) erase_cell(map, chain, cell);
     return static_cast<bool>(cell);
   }
 

@@ -1,12 +1,14 @@
-// Refused allocations in the maps that are made of maps: whatever an operation throws, it has
-// either done nothing or all it says, and the next one works.
+// Refused allocations, and hashes that throw, in the maps that are made of maps: whatever an
+// operation throws, it has either done nothing or all it says, and the next one works.
 
 #include <catch2/catch.hpp>
 
 #include <new>
+#include <stdexcept>
 
 #include <gort/hashmap/shrinking_map.h>
 #include <gort/hashmap/sync_map.h>
+#include <gort/tests/hashmap/fragile.h>
 #include <gort/tests/hashmap/refusal.h>
 #include <gort/tests/hashmap/samples.h>
 
@@ -29,6 +31,20 @@ bool refused(long k, F&& f) {
     threw = true;
   }
   Refusal::allow();
+  return threw;
+}
+
+/// Whether `f` threw, with the k-th hash it asks for thrown.
+template <class F>
+bool interrupted(long k, F&& f) {
+  FragileHash::countdown = k;
+  bool threw = false;
+  try {
+    f();
+  } catch (const std::runtime_error&) {
+    threw = true;
+  }
+  FragileHash::countdown = 0;
   return threw;
 }
 
@@ -73,6 +89,32 @@ TEST_CASE("SyncMap: a store that is refused leaves deleted keys to be stored aga
     for (long i = 0; i < kKeys; ++i) CHECK(map.load(i) == (i % 7 == 0 ? -i : i));
   }
   CHECK(refusals > 2);  // and how many more is chance: as many as there are overflow buckets
+}
+
+TEST_CASE("ShrinkingMap: a hash that throws leaves each pair in one map",
+          "[hashmap][policy][shrink][refusal]") {
+  const Runtime runtime;
+  constexpr long kKeys = 1000;
+  static constexpr long kLast = kKeys - 1;
+  for (long k = 1; k < 40; ++k) {
+    INFO("hash " << k);
+    ShrinkingMap<long, long, FragileHash> map;
+    for (long i = 0; i < kKeys; ++i) map.insert_or_assign(i, i);
+    long erased = 0;
+    while (!map.shrinking()) REQUIRE(map.erase(erased++));
+    const std::size_t size = map.size();
+    const bool threw = interrupted(k, [&map] { map.insert_or_assign(kLast, -1); });
+    CHECK(map.size() == size);
+    REQUIRE(map.find(kLast) != nullptr);
+    CHECK(*map.find(kLast) == (threw ? kLast : -1));
+    // What moved behind it may have been interrupted too.
+    while (map.shrinking()) (void)map.erase(-1);
+    CHECK(map.size() == size);
+    CHECK(*map.find(kLast) == (threw ? kLast : -1));
+    for (long i = erased; i < kLast; ++i) REQUIRE(*map.find(i) == i);
+    CHECK(map.erase(kLast));
+    CHECK_FALSE(map.contains(kLast));
+  }
 }
 
 TEST_CASE("ShrinkingMap: a write is done although moving on is refused",
