@@ -16,7 +16,8 @@
 // read.map: only then the keys of deleted entries are gone.
 //
 // Lies outside the heap and cannot be copied. Values are returned as copies.
-// Thread safety: all operations from any attached thread. Errors: std::bad_alloc changes nothing.
+// Thread safety: all operations from any attached thread. Errors: std::bad_alloc changes nothing,
+// nor does what a hash throws.
 
 #include <cstddef>
 #include <mutex>
@@ -43,6 +44,7 @@ class SyncMap {
     GORT_FIELDS(Entry, value);
   };
   using M = Map<K, Ref<Entry>, Hash>;
+  using Table = hashmap::Table<K, Ref<Entry>, Hash>;
   struct ReadOnly {
     M map;
     bool amended = false;
@@ -288,13 +290,19 @@ class SyncMap {
     const Root<M> copy = make_map<K, Ref<Entry>, Hash>(from.size());
     for (const auto& [key, entry] : from) copy->insert_or_assign(key, entry);
     evacuate(copy.get());
-    // From here on nothing allocates: an expunged entry asks for a dirty that it is not in.
-    hashmap::for_each_cell(from, [&copy](const auto& cell) {
-      Entry& entry = **cell.elem();
-      Box* value = entry.value.load();
-      while (value == nullptr && !entry.value.cas(value, expunged())) {
+    // From here on nothing can throw, no hash is asked for either: an expunged entry asks for a
+    // dirty that it is not in.
+    hashmap::Header& header = *copy.get().header();
+    hashmap::visit_buckets(header, Table::type(), [&header](const hashmap::BucketView& bucket) {
+      char* const chain = Table::bucket_at(header.buckets, bucket.number);
+      for (auto live = bucket.tops().live(); live; live.drop_first()) {
+        const typename Table::Cell cell{const_cast<char*>(bucket.address), live.first()};
+        Entry& entry = **cell.elem();
+        Box* value = entry.value.load();
+        while (value == nullptr && !entry.value.cas(value, expunged())) {
+        }
+        if (value == nullptr) Table::erase_cell(header, chain, cell);
       }
-      if (value == nullptr) copy->erase(*cell.key());
     });
     state_->dirty = copy.get();
   }

@@ -91,6 +91,30 @@ TEST_CASE("SyncMap: a store that is refused leaves deleted keys to be stored aga
   CHECK(refusals > 2);  // and how many more is chance: as many as there are overflow buckets
 }
 
+TEST_CASE("SyncMap: a hash that throws leaves deleted keys to be stored again",
+          "[hashmap][concurrent][refusal]") {
+  const Runtime runtime;
+  constexpr long kKeys = 20;
+  long interruptions = 0;
+  for (long k = 1;; ++k) {
+    INFO("hash " << k);
+    SyncMap<long, long, FragileHash> map;
+    for (long i = 0; i < kKeys; ++i) map.store(i, i);
+    map.range([](long, long) { return true; });        // promotes
+    for (long i = 0; i < kKeys; i += 3) map.erase(i);  // entries without a value
+    if (!interrupted(k, [&map] { map.store(1000, 1); })) {
+      CHECK(map.load(1000) == 1);
+      break;
+    }
+    ++interruptions;
+    CHECK_FALSE(map.load(1000));
+    for (long i = 0; i < kKeys; i += 3) REQUIRE_NOTHROW(map.store(i, -i));
+    map.range([](long, long) { return true; });
+    for (long i = 0; i < kKeys; ++i) CHECK(map.load(i) == (i % 3 == 0 ? -i : i));
+  }
+  CHECK(interruptions > kKeys);  // the copy alone hashes each key
+}
+
 TEST_CASE("ShrinkingMap: a hash that throws leaves each pair in one map",
           "[hashmap][policy][shrink][refusal]") {
   const Runtime runtime;
