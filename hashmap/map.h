@@ -81,32 +81,37 @@ class MapElement {
     return cell ? *cell.elem() : V{};
   }
 
-  // Compound assignment: an absent key counts from zero.
+  // Compound assignment: an absent key counts from zero. It is not added if the operation throws.
   const MapElement& operator++() const { return *this += 1; }
   const MapElement& operator--() const { return *this -= 1; }
   template <class U>
   const MapElement& operator+=(const U& x) const {
-    return update(x, [](const V& v, const U& y) { return v + y; });
+    return update(x, [](const V& v, const U& y) noexcept(noexcept(v + y)) { return v + y; });
   }
   template <class U>
   const MapElement& operator-=(const U& x) const {
-    return update(x, [](const V& v, const U& y) { return v - y; });
+    return update(x, [](const V& v, const U& y) noexcept(noexcept(v - y)) { return v - y; });
   }
   template <class U>
   const MapElement& operator|=(const U& x) const {
-    return update(x, [](const V& v, const U& y) { return v | y; });
+    return update(x, [](const V& v, const U& y) noexcept(noexcept(v | y)) { return v | y; });
   }
   template <class U>
   const MapElement& operator&=(const U& x) const {
-    return update(x, [](const V& v, const U& y) { return v & y; });
+    return update(x, [](const V& v, const U& y) noexcept(noexcept(v & y)) { return v & y; });
   }
 
  private:
+  /// One lookup, if nothing can come between it and the store; else, as in Go, first the value.
   template <class U, class F>
   GORT_ALWAYS_INLINE const MapElement& update(const U& x, const F& f) const {
-    Table::assign(map_, key_, x,
-                  [&f](V& elem, const U& operand) { elem = static_cast<V>(f(elem, operand)); });
-    return *this;
+    if constexpr (noexcept(static_cast<V>(f(std::declval<const V&>(), x)))) {
+      Table::assign(map_, key_, x,
+                    [&f](V& elem, const U& operand) { elem = static_cast<V>(f(elem, operand)); });
+      return *this;
+    } else {
+      return *this = static_cast<V>(f(V(*this), x));
+    }
   }
 
   hashmap::Header* map_;

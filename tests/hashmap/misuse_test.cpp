@@ -64,6 +64,16 @@ void grow_with_exceptions(long& countdown, bool looping = false) {
   CHECK(thrown > 100);
 }
 
+/// Its operator- divides.
+struct Divided {
+  long number = 0;
+  GORT_POINTER_FREE();
+  friend Divided operator-(Divided a, long b) {
+    if (b == 0) throw std::domain_error("division by zero");
+    return {a.number / b};
+  }
+};
+
 // Runs `outer`, and within its first comparison of keys `inner`, in a child process.
 template <class Outer, class Inner>
 ChildResult within(Outer outer, Inner inner) {
@@ -259,4 +269,16 @@ TEST_CASE("an exception out of a comparison while a chain moves changes nothing"
 TEST_CASE("a chain is moved back although comparisons throw then too", "[hashmap][misuse]") {
   grow_with_exceptions<RemoteKey, long, RemoteHash>(RemoteKey::countdown);
   grow_with_exceptions<RemoteKey, long, RemoteHash>(RemoteKey::countdown, true);
+}
+
+TEST_CASE("an operation that throws does not add the key it was for", "[hashmap][misuse]") {
+  const Runtime runtime;
+  const Root<Map<long, Divided>> map = make_map<long, Divided>();
+  CHECK_THROWS_AS((*map)[7] -= 0, std::domain_error);
+  CHECK(map->empty());
+  (*map)[7] = Divided{10};
+  CHECK_THROWS_AS((*map)[7] -= 0, std::domain_error);
+  CHECK(map->get(7).number == 10);
+  (*map)[7] -= 2;
+  CHECK(map->get(7).number == 5);
 }
