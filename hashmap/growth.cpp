@@ -18,8 +18,6 @@ namespace {
 
 // From this size on an array gets spare overflow buckets: for smaller ones they are too unlikely.
 constexpr std::uint8_t kFirstBWithSpares = 4;
-// From this size on overflow buckets are counted by tossing a coin.
-constexpr std::uint8_t kFirstBEstimated = 16;
 constexpr std::size_t kMarkStep = 1024;
 // Entries of the old array's list that the wipe of one chain looks at.
 constexpr std::size_t kWipeStep = 8;

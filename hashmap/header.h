@@ -21,7 +21,7 @@
 //     not growing:  oldbuckets == null, nevacuate is whatever the last growth left
 //     growing:      a pair stands in its old chain if that is not evacuated, else in its new chain
 //     count == number of live cells, over both arrays
-//     noverflow == overflow buckets of the current array; an estimate from B = 16 on
+//     noverflow == overflow buckets of the current array; an estimate from kFirstBEstimated on
 //
 // Words that refer to heap memory are declared void*, so that the write barrier can have their
 // address without a cast.
@@ -152,6 +152,9 @@ constexpr std::uint8_t smallest_log2(std::size_t pairs) {
   while (pairs > load_limit(log2_buckets)) ++log2_buckets;
   return log2_buckets;
 }
+
+/// From this size on overflow buckets are counted by tossing a coin.
+inline constexpr std::uint8_t kFirstBEstimated = 16;
 
 /// About as many overflow buckets as buckets (2^15 at most are counted).
 constexpr bool too_many_overflow_buckets(std::uint16_t noverflow, std::uint8_t log2_buckets) {

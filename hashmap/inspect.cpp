@@ -80,6 +80,17 @@ ArrayView::ArrayView(const Header& map, const MapType& type, bool old)
                     block_bytes_ / type.shape.bucket_size);
 }
 
+bool has_overflow_buckets(const Header& map, const MapType& type) {
+  if (!map.growing() && map.B < kFirstBEstimated) return map.noverflow != 0;
+  for (const bool old : {false, true}) {
+    const ArrayView array(map, type, old);
+    for (std::size_t i = 0; i < array.count(); ++i) {
+      if (type.overflow(array.begin() + i * type.shape.bucket_size) != nullptr) return true;
+    }
+  }
+  return false;
+}
+
 std::size_t live_bytes_of_bucket(const BucketShape& shape, Tops tops) {
   const std::size_t cells = tops.live().count();
   const std::size_t cell_size = 1 + shape.key_slot + shape.elem_slot;
@@ -189,7 +200,7 @@ const char* find_inconsistency(const Header* map, const MapType& type) {
   end_chain();
   if (live_cells != static_cast<std::size_t>(map->count))
     fail("count is not the number of live cells");
-  if (map->B < 16 && overflow_buckets != map->noverflow) {
+  if (map->B < kFirstBEstimated && overflow_buckets != map->noverflow) {
     fail("noverflow is not the number of overflow buckets");
   }
   return wrong;

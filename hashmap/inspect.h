@@ -113,6 +113,10 @@ void visit_buckets(const Header& map, const MapType& type, F&& f) {
   ArrayView(map, type, true).for_each_bucket(f);
 }
 
+/// Whether any chain has an overflow bucket, of the current array or the old one. Goes over the
+/// chains if the map does not know.
+GORT_API bool has_overflow_buckets(const Header& map, const MapType& type);
+
 /// What a bucket counts to the live bytes: its live cells, and its overflow word if there are any.
 GORT_API std::size_t live_bytes_of_bucket(const BucketShape& shape, Tops tops);
 

@@ -134,7 +134,7 @@ bool shrink_to_fit(const Map<K, V, Hash>& map) {
 /// did.
 template <class K, class V, class Hash>
 bool compact(const Map<K, V, Hash>& map) {
-  if (map == nullptr || map.header()->noverflow == 0) return false;
+  if (map == nullptr || !hashmap::has_overflow_buckets(*map.header(), map.type())) return false;
   rebuild(map, hashmap::load_limit(map.header()->B));
   return true;
 }

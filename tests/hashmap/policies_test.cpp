@@ -107,6 +107,27 @@ TEST_CASE("compact drops overflow buckets and tombstones", "[hashmap][policy]") 
   CHECK_FALSE(compact(*map));
 }
 
+TEST_CASE("compact finds overflow buckets where they are not all counted", "[hashmap][policy]") {
+  const Runtime runtime;
+  const Root<Map<long, long, PlaceHash>> large = make_map<long, long, PlaceHash>(300000);
+  REQUIRE(large->header()->B == 16);
+  for (long i = 0; i < 9; ++i) (*large)[i << 16] = i;
+  large->header()->noverflow = 0;  // as the coin may fall
+  large->erase(0);
+  CHECK(compact(*large));
+  CHECK(inspect(*large).overflow_buckets == 0);
+  CHECK_FALSE(compact(*large));
+
+  const Root<Map<long, long, PlaceHash>> growing = make_map<long, long, PlaceHash>(26);
+  for (long i = 0; i < 26; ++i) (*growing)[i * 4 + 3] = i;
+  (*growing)[1] = 1;  // moves the chains 1 and 0, and they have no overflow buckets
+  REQUIRE(inspect(*growing).noverflow == 0);
+  REQUIRE(inspect(*growing).old_overflow_buckets == 3);
+  CHECK(compact(*growing));
+  CHECK(inspect(*growing).old_overflow_buckets == 0);
+  CHECK(growing->size() == 27);
+}
+
 TEST_CASE("rebuild leaves out what is not to be kept", "[hashmap][policy]") {
   const Runtime runtime;
   const Root<LongMap> map = filled(1000);
