@@ -32,8 +32,10 @@ namespace gort {
 struct MapStats {
   // the header, as it is
   std::size_t count = 0;
-  unsigned B = 0;          ///< 2^B buckets
-  unsigned flags = 0;      ///< Go's bits: 1 iterator, 2 old iterator, 4 writing, 8 same-size growth
+  unsigned B = 0;  ///< 2^B buckets
+  /// Go's bits: 1 iterator, 2 old iterator, 4 writing, 8 same-size growth. Of a map with
+  /// wipe_eagerly() also 16, and from 32 on how many iterators live.
+  unsigned flags = 0;
   unsigned noverflow = 0;  ///< as the map counts; an estimate from B = 16 on
   std::size_t nevacuate = 0;
   bool growing = false;
