@@ -14,11 +14,14 @@
 //
 // How a C++ type gets its layout, at compile time:
 //     arithmetic types, enums                  no references
-//     Ref<T>, Map<K, V>, ...                   one reference   (they declare kGortReference)
+//     Ref<T>, Map<K, V>, ...                   one reference   (they declare GortReference)
 //     GORT_FIELDS(T, a, b, ...) inside T       the references of the named members
 //     GORT_POINTER_FREE() inside T             no references, promised by the author
 //     std::array<T, N>, T[N], std::pair<A, B>  those of the elements
 // Anything else is a compile error that says what to write.
+//
+// What a class declares is about that class and not about those derived from it, which may have
+// more references and have them elsewhere: each of these names the class that it stands in.
 
 #include <array>
 #include <cstddef>
@@ -97,17 +100,52 @@ struct ReferenceBits {
 
 namespace detail {
 
+/// Whether what Owner declares is true of T. Also of a class derived from it that adds nothing: in
+/// equally many bytes there is no room for a reference but in padding, and at the end of Owner that
+/// is shorter than its alignment.
+template <class Owner, class T>
+inline constexpr bool kSpeaksFor = std::is_same_v<Owner, std::remove_cv_t<T>> ||
+                                   (std::is_base_of_v<Owner, T> && sizeof(Owner) == sizeof(T) &&
+                                    alignof(T) <= kWordSize);
+
+/// One member that GORT_FIELDS names, and all of them, and the class that it stands in.
+template <class T, std::size_t Offset>
+struct Field {};
+template <class T>
+struct Owner {};
+template <class T, class... Fields>
+struct FieldList {
+  using Class = T;
+  constexpr FieldList() = default;
+  constexpr explicit FieldList(Owner<T>, Fields...) {}
+};
+/// The class that declares the member function.
+template <class T>
+T declaring_class(void (T::*)() const);
+
 template <class T>
 concept IsReference = requires {
-  requires T::kGortReference;
+  typename T::GortReference;
+  requires kSpeaksFor<typename T::GortReference, T>;
 };
 template <class T>
 concept HasFields = requires {
+  requires kSpeaksFor<typename decltype(T::gort_fields())::Class, T>;
+};
+// Of itself or of a base class.
+template <class T>
+concept NamesFields = requires {
   T::gort_fields();
 };
 template <class T>
+concept NamesReference = requires {
+  typename T::GortReference;
+};
+/// One that inherits references cannot promise that it has none.
+template <class T>
 concept IsPointerFree = requires {
-  typename T::GortPointerFree;
+  requires kSpeaksFor<decltype(declaring_class(&T::gort_pointer_free)), T>;
+  requires !NamesFields<T> && !NamesReference<T>;
 };
 
 template <class T>
@@ -122,20 +160,11 @@ struct IsPair<std::pair<A, B>> : std::true_type {};
 template <class T>
 inline constexpr bool kUndescribed = false;
 
-/// One member that GORT_FIELDS names, and all of them.
-template <class T, std::size_t Offset>
-struct Field {};
-template <class... Fields>
-struct FieldList {
-  constexpr FieldList() = default;
-  constexpr explicit FieldList(Fields...) {}
-};
-
 template <class T, class Out>
 constexpr void add_references(Out& out, std::size_t offset);
 
-template <class Out, class... T, std::size_t... Offset>
-constexpr void add_fields(Out& out, std::size_t offset, FieldList<Field<T, Offset>...>) {
+template <class Out, class Class, class... T, std::size_t... Offset>
+constexpr void add_fields(Out& out, std::size_t offset, FieldList<Class, Field<T, Offset>...>) {
   (add_references<T>(out, offset + Offset), ...);
 }
 
@@ -169,7 +198,8 @@ constexpr void add_references(Out& out, std::size_t offset) {
     static_assert(kUndescribed<T>,
                   "gort cannot see where the references of this type are: write GORT_FIELDS(Type, "
                   "members...) inside it, naming the members that hold gort::Ref, gort::Map or "
-                  "gort::String, or GORT_POINTER_FREE() if it holds none");
+                  "gort::String, or GORT_POINTER_FREE() if it holds none; what a base class says "
+                  "does not count: name its members, too");
   }
 }
 
@@ -262,17 +292,19 @@ LayoutId layout_id() {
       __VA_OPT__(, GORT_DETAIL_EACH_AGAIN GORT_DETAIL_PARENS(T, __VA_ARGS__))
 
 /// In the public part of a struct or class T: names every member that holds references (directly or
-/// deeper), of any access. Members that hold none need not be named; naming one does no harm.
+/// deeper), of any access, inherited ones too: what a base class names is not looked at. Members
+/// that hold none need not be named; naming one does no harm.
 #define GORT_FIELDS(T, ...)                                                          \
   _Pragma("GCC diagnostic push")                                                     \
       _Pragma("GCC diagnostic ignored \"-Winvalid-offsetof\"") static constexpr auto \
       gort_fields() {                                                                \
-    return ::gort::gc::detail::FieldList(                                            \
-        __VA_OPT__(GORT_DETAIL_EXPAND(GORT_DETAIL_EACH(T, __VA_ARGS__))));           \
+    return ::gort::gc::detail::FieldList(::gort::gc::detail::Owner<T>() __VA_OPT__(  \
+        , GORT_DETAIL_EXPAND(GORT_DETAIL_EACH(T, __VA_ARGS__))));                    \
   }                                                                                  \
   _Pragma("GCC diagnostic pop") static_assert(true, "GORT_FIELDS is followed by a semicolon")
 
-/// Inside a struct or class: it holds no references, now and for ever.
-#define GORT_POINTER_FREE()     \
-  using GortPointerFree = void; \
+/// In the public part of a struct or class: it holds no references, now and for ever. (The type of
+/// a member function's address tells which class it is.)
+#define GORT_POINTER_FREE()                   \
+  constexpr void gort_pointer_free() const {} \
   static_assert(true, "GORT_POINTER_FREE is followed by a semicolon")

@@ -24,7 +24,7 @@ namespace gort {
 template <class T>
 class Ref {
  public:
-  static constexpr bool kGortReference = true;
+  using GortReference = Ref;
   using element_type = T;
 
   constexpr Ref() : target_(nullptr) {}

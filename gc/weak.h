@@ -45,6 +45,7 @@
 #include <gort/base/config.h>
 #include <gort/base/lock.h>
 #include <gort/gc/barrier.h>
+#include <gort/gc/layout.h>
 
 namespace gort::gc {
 
@@ -126,7 +127,7 @@ namespace gort {
 template <class T>
 class Weak {
  public:
-  using GortPointerFree = void;
+  GORT_POINTER_FREE();
 
   constexpr Weak() = default;
   constexpr Weak(std::nullptr_t) {}  // NOLINT(google-explicit-constructor)

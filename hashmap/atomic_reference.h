@@ -16,7 +16,7 @@ namespace gort::hashmap {
 template <class T>
 class AtomicReference {
  public:
-  static constexpr bool kGortReference = true;
+  using GortReference = AtomicReference;
 
   AtomicReference() = default;
   AtomicReference(const AtomicReference&) = delete;

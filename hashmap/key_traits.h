@@ -14,10 +14,9 @@
 
 /// Inside a struct: it is compared and hashed as the plain bytes it consists of. It must have no
 /// padding and no floating-point members (the compiler checks), and holds no references.
-#define GORT_PLAIN_KEY()        \
-  using GortPlainKey = void;    \
-  using GortPointerFree = void; \
-  static_assert(true, "GORT_PLAIN_KEY is followed by a semicolon")
+#define GORT_PLAIN_KEY()     \
+  using GortPlainKey = void; \
+  GORT_POINTER_FREE()
 
 namespace gort {
 

@@ -123,7 +123,7 @@ class Map {
   using Table = hashmap::Table<K, V, Hash>;
 
  public:
-  static constexpr bool kGortReference = true;
+  using GortReference = Map;
   using key_type = K;
   using mapped_type = V;
   using hasher = Hash;

@@ -38,6 +38,64 @@ struct Wide {
   GORT_FIELDS(Wide, refs);
 };
 
+// Derived classes, and whether gort may guess where their references are.
+struct AddsReference : Node {
+  Ref<Node> more;
+};
+struct AddsReferenceToPlain : Plain {
+  Ref<Node> more;
+};
+struct MovesBase : Node {
+  virtual ~MovesBase() = default;
+};
+struct AddsReferenceToRef : Ref<Node> {
+  Ref<Node> more;
+};
+struct NamesBaseOnly : Node {
+  Ref<Node> more;
+  GORT_FIELDS(Node, left, right);
+};
+struct PromisesTooMuch : Node {
+  long more = 0;
+  GORT_POINTER_FREE();
+};
+struct alignas(16) Padded {
+  long number = 0;
+  Padded() {}
+  GORT_POINTER_FREE();
+};
+struct AddsReferenceInPadding : Padded {
+  Ref<Node> more;
+};
+struct AddsNothing : Node {
+  long twice() const { return 2 * value; }
+};
+struct AddsNothingToPlain : Plain {};
+struct AddsNothingToRef : Ref<Node> {};
+struct Derived : Node {
+  virtual ~Derived() = default;
+  Ref<Node> more;
+  GORT_FIELDS(Derived, left, right, more);
+};
+struct DerivedFromPlain : Plain {
+  Ref<Node> more;
+  GORT_FIELDS(DerivedFromPlain, more);
+};
+struct PlainTwice : Plain {
+  long number = 0;
+  GORT_POINTER_FREE();
+};
+template <class T>
+struct Pair {
+  T first, second;
+  GORT_FIELDS(Pair, first, second);
+};
+
+template <class T>
+constexpr bool described() {
+  return gc::detail::IsReference<T> || gc::detail::HasFields<T> || gc::detail::IsPointerFree<T>;
+}
+
 template <class T>
 std::vector<std::size_t> reference_words() {
   std::vector<std::size_t> words;
@@ -68,6 +126,32 @@ TEST_CASE("pairs and arrays have their elements' references", "[gc][layout]") {
   CHECK(reference_words<std::array<Node, 2>>() == std::vector<std::size_t>{0, 1, 3, 4});
   CHECK(reference_words<Wide>().size() == 100);
   CHECK(reference_words<Private>() == std::vector<std::size_t>{1});
+}
+
+TEST_CASE("what a base class says is not said of a derived one that adds something",
+          "[gc][layout]") {
+  CHECK_FALSE(described<AddsReference>());
+  CHECK_FALSE(described<AddsReferenceToPlain>());
+  CHECK_FALSE(described<MovesBase>());
+  CHECK_FALSE(described<AddsReferenceToRef>());
+  CHECK_FALSE(described<NamesBaseOnly>());
+  CHECK_FALSE(described<PromisesTooMuch>());
+  // The compiler may put the reference into the base's padding: in as many bytes.
+  STATIC_REQUIRE(sizeof(AddsReferenceInPadding) == sizeof(Padded));
+  CHECK_FALSE(described<AddsReferenceInPadding>());
+}
+
+TEST_CASE("a derived class names inherited members, or adds nothing", "[gc][layout]") {
+  STATIC_REQUIRE_FALSE(std::is_standard_layout_v<Derived>);
+  CHECK(reference_words<Derived>() == std::vector<std::size_t>{1, 2, 4});
+  CHECK(reference_words<DerivedFromPlain>() == std::vector<std::size_t>{3});
+  CHECK(reference_words<AddsNothing>() == std::vector<std::size_t>{0, 1});
+  CHECK(reference_words<AddsNothingToRef>() == std::vector<std::size_t>{0});
+  CHECK(reference_words<Pair<AddsNothing>>() == std::vector<std::size_t>{0, 1, 3, 4});
+  CHECK(reference_words<const Node>() == std::vector<std::size_t>{0, 1});
+  STATIC_REQUIRE_FALSE(kHasReferences<PlainTwice>);
+  STATIC_REQUIRE_FALSE(kHasReferences<AddsNothingToPlain>);
+  STATIC_REQUIRE_FALSE(kHasReferences<const PlainTwice>);
 }
 
 TEST_CASE("equal layouts have one id, different ones two", "[gc][layout]") {
