@@ -254,10 +254,31 @@ int current_stack(StackBounds& stack) {
   }
   void* low = nullptr;
   std::size_t size = 0;
+  std::size_t guard = 0;
   const int error = ::pthread_attr_getstack(&attributes, &low, &size);
+  ::pthread_attr_getguardsize(&attributes, &guard);
   ::pthread_attr_destroy(&attributes);
-  if (error == 0) stack = {static_cast<const char*>(low), static_cast<const char*>(low) + size};
+  if (error == 0) {
+    const char* const start = static_cast<const char*>(low);
+    // In the child of a fork the first thread may be one with an ordinary stack, and guard pages.
+    stack = {start, start + size, ::getpid() == ::gettid() && guard == 0};
+  }
   return error;
+}
+
+const char* mapped_down_from(const char* address) {
+  static const auto page = static_cast<std::size_t>(::sysconf(_SC_PAGESIZE));
+  unsigned char resident[256];
+  auto low = reinterpret_cast<std::uintptr_t>(address);
+  // The answer says which pages are resident; that there is one, that all are mapped.
+  for (std::size_t step = std::size(resident) * page; step >= page;) {
+    if (::mincore(reinterpret_cast<void*>(low - step), step, resident) == 0) {
+      low -= step;
+    } else {
+      step /= 2;
+    }
+  }
+  return reinterpret_cast<const char*>(low);
 }
 
 void fail_call_for_test(std::uint64_t k, bool and_all_later) {

@@ -96,10 +96,16 @@ void unblock_faults(int also = 0);
 struct StackBounds {
   const char* low = nullptr;
   const char* high = nullptr;
+  /// The first thread's of a process: `low` is as far down as RLIMIT_STACK allowed when it was
+  /// asked. The limit may be raised since.
+  bool grows = false;
 };
 /// Those of the calling thread. 0, or the error if the system does not tell: for the first thread
 /// of a process it takes a file descriptor, and /proc.
 int current_stack(StackBounds& stack);
+/// The lowest address from which on everything up to `address` is mapped; `address` itself, a
+/// multiple of the page size, if the page below it is not.
+const char* mapped_down_from(const char* address);
 
 // Switches for tests.
 

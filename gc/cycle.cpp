@@ -5,6 +5,8 @@
 #include <gort/alloc/heap.h>
 #include <gort/base/clock.h>
 #include <gort/base/counters.h>
+#include <gort/base/fatal.h>
+#include <gort/base/os.h>
 #include <gort/gc/cleanups.h>
 #include <gort/gc/collector.h>
 #include <gort/gc/long_calls.h>
@@ -95,27 +97,42 @@ void Cycle::mark() {
   phase(Phase::marking_finished);
 }
 
+namespace {
+
+const char* low_end_of_own_stack(const Thread& thread) {
+  return thread.stack.grows ? os::mapped_down_from(thread.stack.low) : thread.stack.low;
+}
+
+}  // namespace
+
 std::size_t Cycle::scan_stack(const Thread& thread, Marker& marker) {
   const auto* registers = reinterpret_cast<const char*>(thread.registers);
   marker.mark_range(registers, registers + sizeof thread.registers);
   const auto* kept = reinterpret_cast<const char*>(thread.kept);
   marker.mark_range(kept, kept + thread.kept_words * kWordSize);
   const char* const low = thread.stack_pointer;
+  if (low == nullptr) return 0;  // a thread that is being detached
   const char* high = on_own_stack(thread) ? thread.stack.high : ranges.high_end_of(low);
   std::size_t left = 0;
   if (high == nullptr && thread.alternate_high != nullptr) {
     high = thread.alternate_high;
     left = scan_left_stack(thread, marker);
   }
-  if (high == nullptr) return 0;
+  GORT_CHECK(high != nullptr,
+             "a thread uses the heap on a stack that gort does not know: its stack pointer is {}, "
+             "its own stack is {} to {}. Stacks of fibers are made known by gort::register_stack()",
+             static_cast<const void*>(low), static_cast<const void*>(thread.stack.low),
+             static_cast<const void*>(thread.stack.high));
   marker.mark_range(low, high);
   return static_cast<std::size_t>(high - low) + left;
 }
 
 // An alternate signal stack may lie in it.
 bool Cycle::on_own_stack(const Thread& thread) {
-  return thread.stack_pointer >= thread.stack.low && thread.stack_pointer < thread.stack.high &&
-         thread.alternate_high == nullptr;
+  if (thread.alternate_high != nullptr || thread.stack_pointer >= thread.stack.high) return false;
+  if (thread.stack_pointer >= thread.stack.low) return true;
+  return ranges.high_end_of(thread.stack_pointer) == nullptr &&
+         thread.stack_pointer >= low_end_of_own_stack(thread);
 }
 
 // Of a thread on an alternate signal stack. Where it left the other one is in the signal's frame:
@@ -128,8 +145,8 @@ GORT_NO_SANITIZE std::size_t Cycle::scan_left_stack(const Thread& thread, Marker
   constexpr std::uintptr_t kRedZone = 0;
 #endif
   const FiberStack* const fiber = thread.fiber;
-  const auto low =
-      reinterpret_cast<std::uintptr_t>(fiber != nullptr ? fiber->low : thread.stack.low);
+  const auto low = reinterpret_cast<std::uintptr_t>(
+      fiber != nullptr ? fiber->low : low_end_of_own_stack(thread));
   const auto high =
       reinterpret_cast<std::uintptr_t>(fiber != nullptr ? fiber->high : thread.stack.high);
   std::uintptr_t lowest = high;

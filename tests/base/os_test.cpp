@@ -5,6 +5,8 @@
 #include <fstream>
 #include <thread>
 
+#include <sys/mman.h>
+
 #include <gort/base/os.h>
 #include <gort/base/units.h>
 
@@ -156,6 +158,32 @@ TEST_CASE("the calling thread's stack holds its own variables", "[base][os]") {
   const char* address = reinterpret_cast<const char*>(&here);
   CHECK(stack.low < address);
   CHECK(address < stack.high);
+}
+
+TEST_CASE("the first thread's stack alone grows", "[base][os]") {
+  os::StackBounds first;
+  os::StackBounds second;
+  REQUIRE(os::current_stack(first) == 0);
+  std::thread([&second] { REQUIRE(os::current_stack(second) == 0); }).join();
+  CHECK(first.grows);
+  CHECK_FALSE(second.grows);
+}
+
+TEST_CASE("what is mapped below an address", "[base][os]") {
+  const std::size_t page = os::page_size();
+  constexpr std::size_t kPages = 700;  // more than are asked for at once, and not a power of two
+  constexpr std::size_t kBelow = 1000;
+  void* const mapped =
+      ::mmap(nullptr, (kBelow + kPages) * page, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  REQUIRE(mapped != MAP_FAILED);
+  auto* const p = static_cast<char*>(mapped);
+  REQUIRE(::munmap(p, kBelow * page) == 0);
+  const char* const low = p + kBelow * page;
+  const char* const high = low + kPages * page;
+  CHECK(os::mapped_down_from(high) == low);
+  CHECK(os::mapped_down_from(low + page) == low);
+  CHECK(os::mapped_down_from(low) == low);
+  REQUIRE(::munmap(const_cast<char*>(low), kPages * page) == 0);
 }
 
 TEST_CASE("resident memory is told", "[base][os]") {

@@ -1,9 +1,14 @@
 #include <catch2/catch.hpp>
 
+#include <cerrno>
+#include <csignal>
+#include <cstddef>
+#include <string>
 #include <system_error>
 #include <thread>
 
 #include <sys/resource.h>
+#include <ucontext.h>
 #include <unistd.h>
 
 #include <gort/base/fatal.h>
@@ -92,6 +97,99 @@ TEST_CASE("a thread whose stack cannot be known is not attached", "[gc][stack]")
   });
   INFO("at start " << at_start << ", scanned " << scanned << ": " << result.errors);
   CHECK(result.exit_code == 0);
+}
+
+#endif
+
+#if !GORT_TSAN
+
+namespace {
+
+constexpr std::size_t kFirstLimit = std::size_t{8} << 20;
+constexpr std::size_t kDeep = 10;  // MiB
+constexpr std::size_t kRaisedLimit = std::size_t{64} << 20;
+
+void limit_stack(std::size_t bytes) {
+  rlimit limit{};
+  ::getrlimit(RLIMIT_STACK, &limit);
+  limit.rlim_cur = bytes;
+  GORT_CHECK(::setrlimit(RLIMIT_STACK, &limit) == 0, "errno {}", errno);
+}
+
+void collect_and_reuse() {
+  gc::collector.collect(gc::CycleReason::forced, true);
+  build_list(1000);
+}
+
+// Takes a mebibyte of stack a level, and calls f with `head` in frames far above.
+GORT_NOINLINE long sum_from_below(std::size_t mebibytes, void (*f)(), Node* head) {
+  volatile char pad[std::size_t{1} << 20];
+  pad[0] = 0;
+  if (mebibytes == 0) {
+    f();
+    return 0;
+  }
+  const long below = sum_from_below(mebibytes - 1, f, nullptr);
+  return below + (head == nullptr ? 0 : head->value) + pad[0];
+}
+
+// This process has one thread, whose stack grows.
+void keep_across(void (*f)()) {
+  limit_stack(kFirstLimit);
+  gc::CollectorOptions options;
+  options.poison = true;
+  gc::collector.start(options);
+  limit_stack(kRaisedLimit);
+  Node* node = make<Node>();
+  node->value = 42;
+  GORT_CHECK(sum_from_below(kDeep, f, node) == 42, "freed");
+}
+
+void collect_on_alternate_stack() {
+  static char memory[std::size_t{1} << 18];
+  stack_t stack{};
+  stack.ss_sp = memory;
+  stack.ss_size = sizeof memory;
+  ::sigaltstack(&stack, nullptr);
+  struct sigaction action {};
+  action.sa_flags = SA_ONSTACK;
+  action.sa_handler = [](int) { collect_and_reuse(); };
+  ::sigaction(SIGUSR1, &action, nullptr);
+  ::raise(SIGUSR1);
+}
+
+void collect_on_unknown_stack() {
+  static char memory[std::size_t{1} << 18];
+  static ucontext_t here;
+  static ucontext_t there;
+  ::getcontext(&there);
+  there.uc_stack.ss_sp = memory;
+  there.uc_stack.ss_size = sizeof memory;
+  there.uc_link = &here;
+  ::makecontext(&there, collect_and_reuse, 0);
+  ::swapcontext(&here, &there);
+}
+
+}  // namespace
+
+TEST_CASE("the first thread's stack is scanned where it grows beyond the limit it had",
+          "[gc][stack]") {
+  SECTION("by the thread that runs there") {
+    const auto result = gort_test::in_child([] { keep_across(collect_and_reuse); });
+    INFO(result.errors);
+    CHECK(result.exit_code == 0);
+  }
+  SECTION("of a thread on an alternate signal stack") {
+    const auto result = gort_test::in_child([] { keep_across(collect_on_alternate_stack); });
+    INFO(result.errors);
+    CHECK(result.exit_code == 0);
+  }
+}
+
+TEST_CASE("a thread that runs on an unknown stack is fatal", "[gc][stack]") {
+  const auto result = gort_test::in_child([] { keep_across(collect_on_unknown_stack); });
+  INFO(result.errors);
+  CHECK(result.errors.find("gort::register_stack()") != std::string::npos);
 }
 
 #endif
