@@ -105,10 +105,12 @@ const Backend& backend_functions() {
 
 Atomic<std::size_t> outstanding{0};
 Atomic<std::size_t> fail_countdown{0};
+Atomic<bool> fail_all_later{false};
 
 bool must_fail() noexcept {
   const std::size_t k = fail_countdown.load_relaxed();
   if (GORT_LIKELY(k == 0)) return false;
+  if (k == 1 && fail_all_later.load_relaxed()) return true;
   fail_countdown.store_relaxed(k - 1);
   return k == 1;
 }
@@ -142,7 +144,10 @@ std::size_t bytes() noexcept { return outstanding.load_relaxed(); }
 
 const char* backend() noexcept { return backend_functions().name; }
 
-void fail_allocation_for_test(std::size_t k) noexcept { fail_countdown.store_relaxed(k); }
+void fail_allocation_for_test(std::size_t k, bool and_all_later) noexcept {
+  fail_all_later.store_relaxed(and_all_later);
+  fail_countdown.store_relaxed(k);
+}
 
 bool refusal_pending_for_test() noexcept { return fail_countdown.load_relaxed() != 0; }
 

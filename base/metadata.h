@@ -43,8 +43,9 @@ std::size_t bytes() noexcept;
 /// The name of the allocator behind the door and its version, such as "mimalloc 2.0.9".
 const char* backend() noexcept;
 
-/// Lets the k-th allocation from now fail (1 = the next); 0 switches it off.
-void fail_allocation_for_test(std::size_t k) noexcept;
+/// Lets the k-th allocation from now fail (1 = the next), and then every following one too if
+/// `and_all_later`; 0 switches it off.
+void fail_allocation_for_test(std::size_t k, bool and_all_later = false) noexcept;
 /// Whether that allocation has not come yet.
 bool refusal_pending_for_test() noexcept;
 

@@ -4,6 +4,7 @@
 
 namespace gort::gc {
 
+constinit GreyBlock MarkPool::first_;
 constinit MarkPool mark_pool;
 
 GreyBlock* MarkPool::take_empty() {
@@ -56,7 +57,11 @@ void MarkPool::trim() {
   }
   while (extra != nullptr) {
     GreyBlock* next = extra->next;
-    metadata::destroy(extra);
+    if (extra == &first_) {
+      put_empty(extra);
+    } else {
+      metadata::destroy(extra);
+    }
     extra = next;
   }
 }

@@ -10,7 +10,11 @@
 //
 // If there is no memory for another block, grey objects are dropped and `overflowed` remembers it:
 // the cycle then ends with walks over all marked objects that look for white children (collector
-// cycle, rescan). Slow, but it needs no memory and always ends.
+// cycle, rescan). Slow, but it needs no memory and always ends. For that one block is always there:
+// the walk's own marker, the only one with the world stopped, has it, or can take it. Into a block
+// that it has the rest of a large object goes before what its first piece refers to, so it is not
+// dropped: what was marked when the walk began is looked at to its end, and if anything is dropped,
+// more is marked than before.
 //
 // Guard: the lock (rank mark_pool). The numbers are atomics, so that one can look without it.
 
@@ -48,7 +52,7 @@ class MarkPool {
   void put_full(GreyBlock* block);
   bool has_full() const { return full_count_.load_relaxed() != 0; }
 
-  /// Frees the blocks kept for reuse, all but a few.
+  /// Frees the blocks kept for reuse, all but a few and the one that is always there.
   void trim();
 
   /// Markers other than the cycle's own that may hold grey objects: of threads that allocate, and
@@ -62,9 +66,10 @@ class MarkPool {
   Atomic<std::size_t> bytes_scanned{0};
 
  private:
+  static GreyBlock first_;
   Lock lock_{LockRank::mark_pool};
   GreyBlock* full_ GORT_GUARDED_BY(lock_) = nullptr;
-  GreyBlock* empty_ GORT_GUARDED_BY(lock_) = nullptr;
+  GreyBlock* empty_ GORT_GUARDED_BY(lock_) = &first_;
   Atomic<std::size_t> full_count_{0};
 };
 

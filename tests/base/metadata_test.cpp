@@ -84,6 +84,17 @@ TEST_CASE("the k-th metadata allocation fails when a test asks for it", "[base][
   CHECK(third != nullptr);
   metadata::release(first);
   metadata::release(third);
+
+  metadata::fail_allocation_for_test(2, true);
+  first = metadata::try_allocate(10);
+  CHECK(first != nullptr);
+  CHECK(metadata::try_allocate(10) == nullptr);
+  CHECK(metadata::try_allocate(10) == nullptr);
+  metadata::fail_allocation_for_test(0);
+  third = metadata::try_allocate(10);
+  CHECK(third != nullptr);
+  metadata::release(first);
+  metadata::release(third);
 }
 
 TEST_CASE("an absurd size throws and counts nothing", "[base][metadata]") {

@@ -12,11 +12,17 @@
 #include <cstddef>
 #include <cstdint>
 
+#include <unistd.h>
+
+#include <gort/base/counters.h>
+#include <gort/base/fatal.h>
+#include <gort/base/metadata.h>
 #include <gort/base/units.h>
 #include <gort/gc/mark_pool.h>
 #include <gort/gc/marker.h>
 #include <gort/tests/gc/heap_fixture.h>
 #include <gort/tests/gc/phases.h>
+#include <gort/tests/support/child.h>
 
 using namespace gort;
 using gort_test::at_marking_started;
@@ -144,3 +150,47 @@ TEST_CASE("a large array of references is looked at in pieces", "[gc][marker]") 
   CHECK_FALSE(shared);
   CHECK(marked == 64 * kWide + 1);
 }
+
+#if !GORT_TSAN  // it ends the child of a process that has had threads
+
+// A wide object makes more objects grey than a block holds: some are dropped, and walks over the
+// heap find them. Without any block the rest of a large array would be dropped, too, by each walk.
+TEST_CASE("a cycle ends where no memory at all is left for grey objects", "[gc][marker]") {
+  const auto result = gort_test::in_child([] {
+    ::alarm(30);
+    gc::CollectorOptions options;
+    options.conservative_stacks = false;
+    options.gc_percent = -1;
+    options.poison = true;
+    gc::collector.start(options);
+    constexpr long kCount = 10'000;
+    const Root<Ref<Node>> array(make_array<Ref<Node>>(kCount));
+    const Root<Ref<Node>> wide(make_array<Ref<Node>>(kWide));
+    for (long i = 0; i < kCount; ++i) {
+      Node* const node = make<Node>();
+      array.get()[i] = node;
+      node->left = make<Node>();
+      node->left->value = i;
+    }
+    for (std::size_t i = 0; i < kWide; ++i) {
+      wide.get()[i] = make<Node>();
+      wide.get()[i]->value = 1;
+    }
+    metadata::fail_allocation_for_test(1, true);
+    gc::GreyBlock* last = nullptr;  // of those that are left from other cycles
+    while (gc::GreyBlock* block = gc::mark_pool.take_empty()) last = block;
+    if (last != nullptr) gc::mark_pool.put_empty(last);
+    gc::collector.collect(gc::CycleReason::forced, true);
+    GORT_CHECK(counters.mark_overflows.load_relaxed() > 0, "nothing was dropped");
+    metadata::fail_allocation_for_test(0);
+    for (int i = 0; i < 10'000; ++i) make<Node>();
+    long sum = 0;
+    for (long i = 0; i < kCount; ++i) sum += array.get()[i]->left->value;
+    for (std::size_t i = 0; i < kWide; ++i) sum += wide.get()[i]->value;
+    GORT_CHECK(sum == kCount * (kCount - 1) / 2 + static_cast<long>(kWide), "the sum is {}", sum);
+  });
+  INFO("signal " << result.signal << ": " << result.errors);
+  CHECK(result.exit_code == 0);
+}
+
+#endif
