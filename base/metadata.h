@@ -59,6 +59,12 @@ T* create(Args&&... args) {
     throw;
   }
 }
+/// The same, null if there is no memory. For T whose constructor does not throw.
+template <class T>
+T* try_create() noexcept {
+  void* const block = try_allocate(sizeof(T), alignof(T) > 16 ? alignof(T) : 16);
+  return block == nullptr ? nullptr : ::new (block) T();
+}
 template <class T>
 void destroy(T* object) noexcept {
   if (object == nullptr) return;

@@ -20,8 +20,6 @@
 
 #include <algorithm>
 #include <cstdint>
-#include <deque>
-#include <new>
 #include <optional>
 
 #include <gort/base/counters.h>
@@ -41,45 +39,61 @@ std::uintptr_t address_of(CleanupRecord* record) {
 // Too much to look at between two polls.
 constexpr std::size_t kLeftToMarker = std::size_t{1} << 20;
 
-// One depth-first traversal of what dies. Throws std::bad_alloc, having marked some. To begin and
-// to end takes long if much dies, but only looks at records.
+// One depth-first traversal of what dies. To begin and to end takes long if much dies, but only
+// looks at records. No exception says that there is no memory: it needs malloc, and with the world
+// stopped another thread may hold its lock.
 class DeadGraph {
  public:
-  explicit DeadGraph(CleanupRecord* dying) {
-    for (CleanupRecord* r = dying; r != nullptr; r = r->next) doomed_.push_back({r, false});
-    order_.reserve(doomed_.size());
-    std::sort(doomed_.begin(), doomed_.end(), [](const Doomed& a, const Doomed& b) {
+  explicit DeadGraph(CleanupRecord* dying) : order_(dying) {
+    for (CleanupRecord* r = dying; r != nullptr; r = r->next) ++count_;
+    doomed_ = static_cast<Doomed*>(metadata::try_allocate(count_ * sizeof(Doomed)));
+    if (doomed_ == nullptr) return;
+    Doomed* end = doomed_;
+    for (CleanupRecord* r = dying; r != nullptr; r = r->next) *end++ = {r, false};
+    std::sort(doomed_, end, [](const Doomed& a, const Doomed& b) {
       return address_of(a.record) < address_of(b.record);
     });
   }
+  DeadGraph(const DeadGraph&) = delete;
+  DeadGraph& operator=(const DeadGraph&) = delete;
+  ~DeadGraph() {
+    while (top_ != nullptr) drop_top();
+    metadata::release(doomed_);
+  }
 
+  /// False if there is no memory for it; some is marked then, perhaps.
   template <class Poll>
-  void traverse(Marker& marker, Poll&& poll) {
-    for (Doomed& start : doomed_) {
+  bool traverse(Marker& marker, Poll&& poll) {
+    if (doomed_ == nullptr) return false;
+    order_ = nullptr;
+    for (std::size_t i = 0; i < count_ && !refused_; ++i) {
       if (++steps_ % 256 == 0) poll();
-      if (start.visited) continue;
-      stack_.push_back({address_of(start.record), nullptr});
-      while (!stack_.empty()) {
-        const Entry entry = stack_.back();
-        stack_.pop_back();
+      if (doomed_[i].visited) continue;
+      push({address_of(doomed_[i].record), nullptr});
+      while (!empty() && !refused_) {
+        const Entry entry = pop();
         if (entry.done != nullptr) {
-          order_.push_back(entry.done);
+          entry.done->next = order_;  // the last becomes the first
+          order_ = entry.done;
         } else {
           visit(marker, entry.address);
         }
         if (++steps_ % 256 == 0) poll();
       }
     }
+    return !refused_;
   }
 
-  /// The records, in the order to run them.
+  /// The records, in the order to run them; in any, if there was no memory.
   CleanupRecord* order() {
-    CleanupRecord* list = nullptr;
-    for (CleanupRecord* record : order_) {  // the last becomes the first
-      record->next = list;
-      list = record;
+    if (refused_) {
+      order_ = nullptr;
+      for (std::size_t i = 0; i < count_; ++i) {
+        doomed_[i].record->next = order_;
+        order_ = doomed_[i].record;
+      }
     }
-    return list;
+    return order_;
   }
 
  private:
@@ -91,6 +105,37 @@ class DeadGraph {
     std::uintptr_t address;
     CleanupRecord* done;  // not an address: everything this one reaches has been visited
   };
+  // A part of the stack, which is never copied when it grows. None is empty but perhaps the lowest.
+  struct Block {
+    static constexpr std::size_t kCapacity = 255;
+    Block* below = nullptr;
+    std::size_t count = 0;
+    Entry entries[kCapacity];
+  };
+
+  bool empty() const { return top_ == nullptr || top_->count == 0; }
+  void push(Entry entry) {
+    if (top_ == nullptr || top_->count == Block::kCapacity) {
+      auto* block = metadata::try_create<Block>();
+      if (block == nullptr) {
+        refused_ = true;
+        return;
+      }
+      block->below = top_;
+      top_ = block;
+    }
+    top_->entries[top_->count++] = entry;
+  }
+  Entry pop() {
+    const Entry entry = top_->entries[--top_->count];
+    if (top_->count == 0 && top_->below != nullptr) drop_top();
+    return entry;
+  }
+  void drop_top() {
+    Block* const block = top_;
+    top_ = block->below;
+    metadata::destroy(block);
+  }
 
   void visit(Marker& marker, std::uintptr_t address) {
     const auto [span, slot] = object_at(address);
@@ -101,7 +146,7 @@ class DeadGraph {
       // It may have been marked by way of a large object.
       if (doomed->visited) return;
       doomed->visited = true;
-      stack_.push_back({0, doomed->record});
+      push({0, doomed->record});
     }
     if (span->elem_size > kLeftToMarker) {
       marker.mark_address(start);
@@ -113,22 +158,25 @@ class DeadGraph {
     if (span->noscan) return;
     for_each_reference(*span, start, [this](std::uintptr_t& word) {
       if (const std::uintptr_t child = AtomicRef(word).load_relaxed()) {
-        stack_.push_back({child, nullptr});
+        push({child, nullptr});
       }
     });
   }
 
   Doomed* find(std::uintptr_t start) {
-    const auto at = std::lower_bound(
-        doomed_.begin(), doomed_.end(), start,
-        [](const Doomed& d, std::uintptr_t a) { return address_of(d.record) < a; });
-    return at != doomed_.end() && address_of(at->record) == start ? &*at : nullptr;
+    Doomed* const end = doomed_ + count_;
+    Doomed* const at = std::lower_bound(doomed_, end, start, [](const Doomed& d, std::uintptr_t a) {
+      return address_of(d.record) < a;
+    });
+    return at != end && address_of(at->record) == start ? at : nullptr;
   }
 
-  metadata::Vector<Doomed> doomed_;                      // by address
-  std::deque<Entry, metadata::Allocator<Entry>> stack_;  // never copied when it grows
-  metadata::Vector<CleanupRecord*> order_;
+  Doomed* doomed_ = nullptr;  // by address
+  std::size_t count_ = 0;
+  Block* top_ = nullptr;
+  CleanupRecord* order_;
   std::size_t steps_ = 0;
+  bool refused_ = false;
 };
 
 }  // namespace
@@ -155,18 +203,17 @@ bool Cycle::begin_dying() {
 
 void Cycle::mark_dying() {
   if (dying_ == nullptr) return;
-  CleanupRecord* order = dying_;
-  try {
-    std::optional<DeadGraph> graph;
-    parked([&] { graph.emplace(dying_); });
-    graph->traverse(marker_, [this] { poll(); });
-    parked([&] {
-      order = graph->order();
-      graph.reset();
-    });
-  } catch (const std::bad_alloc&) {
-    // In any order, then. What was marked and not looked at is found by a walk over the heap.
-    for (CleanupRecord* r = dying_; r != nullptr; r = r->next) {
+  CleanupRecord* order = nullptr;
+  std::optional<DeadGraph> graph;
+  parked([&] { graph.emplace(dying_); });
+  const bool traversed = graph->traverse(marker_, [this] { poll(); });
+  parked([&] {
+    order = graph->order();
+    graph.reset();
+  });
+  if (!traversed) {
+    // What was marked and not looked at is found by a walk over the heap.
+    for (CleanupRecord* r = order; r != nullptr; r = r->next) {
       marker_.mark_address(address_of(r));
       poll();
     }

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <new>
 
 #include <gort/base/fatal.h>
 #include <gort/base/lock.h>
@@ -26,6 +27,35 @@ bool same_bits(const Layout& a, std::size_t size, const std::uint64_t* bitmap) {
   return a.size == size && std::equal(bitmap, bitmap + bits::words_for(a.words), a.bitmap);
 }
 
+// kNoReferences if there is no memory.
+LayoutId known_or_new(const Layout& wanted) {
+  LockGuard guard(table_lock);
+  const std::size_t n = count.load_relaxed();
+  for (std::size_t id = 1; id <= n; ++id) {
+    const Layout& known = entry(static_cast<LayoutId>(id));
+    if (known.kind == wanted.kind && known.info == wanted.info &&
+        same_bits(known, wanted.size, wanted.bitmap)) {
+      return static_cast<LayoutId>(id);
+    }
+  }
+  GORT_CHECK(n < kBlock * kBlocks, "more than {} different layouts", n);
+  if (n % kBlock == 0 && blocks[n / kBlock].load_relaxed() == nullptr) {
+    auto* block = static_cast<Layout*>(metadata::try_allocate(kBlock * sizeof(Layout)));
+    if (block == nullptr) return kNoReferences;
+    blocks[n / kBlock].store_release(block);
+  }
+  const std::size_t map_bytes = bits::words_for(wanted.words) * sizeof(std::uint64_t);
+  auto* copy = static_cast<std::uint64_t*>(metadata::try_allocate(map_bytes));
+  if (copy == nullptr) return kNoReferences;
+  std::memcpy(copy, wanted.bitmap, map_bytes);
+  const auto id = static_cast<LayoutId>(n + 1);
+  entry(id) = wanted;
+  entry(id).bitmap = copy;
+  entry(id).mask = copy[0];
+  count.store_release(n + 1);
+  return id;
+}
+
 }  // namespace
 
 LayoutId intern_layout(std::size_t size, const std::uint64_t* bitmap, const char* name,
@@ -36,26 +66,12 @@ LayoutId intern_layout(std::size_t size, const std::uint64_t* bitmap, const char
   const std::size_t references = bits::count_range(bitmap, 0, words);
   if (references == 0 && kind == LayoutKind::plain) return kNoReferences;
 
-  const MaybeRuntimeScope runtime;
-  LockGuard guard(table_lock);
-  const std::size_t n = count.load_relaxed();
-  for (std::size_t id = 1; id <= n; ++id) {
-    const Layout& known = entry(static_cast<LayoutId>(id));
-    if (known.kind == kind && known.info == info && same_bits(known, size, bitmap)) {
-      return static_cast<LayoutId>(id);
-    }
+  LayoutId id = kNoReferences;
+  {
+    const MaybeRuntimeScope runtime;
+    id = known_or_new({size, words, references, bitmap, 0, kind, info, name});
   }
-  GORT_CHECK(n < kBlock * kBlocks, "more than {} different layouts", n);
-  if (n % kBlock == 0 && blocks[n / kBlock].load_relaxed() == nullptr) {
-    blocks[n / kBlock].store_release(
-        static_cast<Layout*>(metadata::allocate(kBlock * sizeof(Layout))));
-  }
-  const std::size_t map_words = bits::words_for(words);
-  auto* copy = static_cast<std::uint64_t*>(metadata::allocate(map_words * sizeof(std::uint64_t)));
-  std::memcpy(copy, bitmap, map_words * sizeof(std::uint64_t));
-  const auto id = static_cast<LayoutId>(n + 1);
-  entry(id) = {size, words, references, copy, copy[0], kind, info, name};
-  count.store_release(n + 1);
+  if (id == kNoReferences) throw std::bad_alloc();  // not in the runtime: see acquire_root()
   return id;
 }
 

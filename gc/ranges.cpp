@@ -1,6 +1,7 @@
 #include <gort/gc/ranges.h>
 
 #include <algorithm>
+#include <new>
 #include <stdexcept>
 
 #include <fmt/format.h>
@@ -14,13 +15,15 @@ namespace gort::gc {
 
 constinit Ranges ranges;
 
-void Ranges::add(const char* begin, const char* end) {
-  auto* range = metadata::create<Range>();
+bool Ranges::add(const char* begin, const char* end) {
+  auto* range = metadata::try_create<Range>();
+  if (range == nullptr) return false;
   range->low = begin;
   range->high = end;
   LockGuard guard(lock_);
   range->next = ranges_;
   ranges_ = range;
+  return true;
 }
 
 bool Ranges::remove(const char* begin, const char* end) {
@@ -39,7 +42,8 @@ bool Ranges::remove(const char* begin, const char* end) {
 }
 
 FiberStack* Ranges::add_stack(const char* low, const char* high) {
-  auto* stack = metadata::create<FiberStack>();
+  auto* stack = metadata::try_create<FiberStack>();
+  if (stack == nullptr) return nullptr;
   stack->low = low;
   stack->high = high;
   stack->left.stack_pointer = low;
@@ -124,8 +128,12 @@ void add_root_range(const void* begin, const void* end) {
     throw std::invalid_argument(
         fmt::format("gort::add_root_range: begin {} is behind end {}", begin, end));
   }
-  const gc::MaybeRuntimeScope runtime;
-  gc::ranges.add(static_cast<const char*>(begin), static_cast<const char*>(end));
+  bool added = false;
+  {
+    const gc::MaybeRuntimeScope runtime;
+    added = gc::ranges.add(static_cast<const char*>(begin), static_cast<const char*>(end));
+  }
+  if (!added) throw std::bad_alloc();  // not in the runtime: see gc::acquire_root()
 }
 
 bool remove_root_range(const void* begin, const void* end) {
@@ -138,8 +146,13 @@ StackId register_stack(void* low, void* high) {
     throw std::invalid_argument(
         fmt::format("gort::register_stack: low {} is not below high {}", low, high));
   }
-  const gc::MaybeRuntimeScope runtime;
-  return gc::ranges.add_stack(static_cast<const char*>(low), static_cast<const char*>(high));
+  StackId stack = nullptr;
+  {
+    const gc::MaybeRuntimeScope runtime;
+    stack = gc::ranges.add_stack(static_cast<const char*>(low), static_cast<const char*>(high));
+  }
+  if (stack == nullptr) throw std::bad_alloc();  // not in the runtime: see gc::acquire_root()
+  return stack;
 }
 
 void unregister_stack(StackId stack) {

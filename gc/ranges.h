@@ -42,8 +42,10 @@ struct FiberStack {
 
 class Ranges {
  public:
-  void add(const char* begin, const char* end);
+  /// False if there is no memory.
+  bool add(const char* begin, const char* end);
   bool remove(const char* begin, const char* end);
+  /// Null if there is no memory.
   FiberStack* add_stack(const char* low, const char* high);
   bool remove_stack(FiberStack* stack);
 

@@ -1,5 +1,7 @@
 #include <gort/gc/roots.h>
 
+#include <new>
+
 #include <gort/base/metadata.h>
 #include <gort/gc/barrier.h>
 #include <gort/gc/root.h>
@@ -10,7 +12,8 @@ namespace gort::gc {
 constinit RootTable roots;
 
 void RootTable::add_block() {
-  auto* block = metadata::create<Block>();
+  auto* block = metadata::try_create<Block>();
+  if (block == nullptr) return;
   block->next = blocks_;
   blocks_ = block;
   for (std::size_t i = kSlots; i-- > 0;) {
@@ -27,6 +30,7 @@ RootTable::Block* RootTable::first_block() {
 void** RootTable::acquire(void* target) {
   LockGuard guard(lock_);
   if (free_ == nullptr) add_block();
+  if (free_ == nullptr) return nullptr;
   void** slot = free_;
   free_ = next_free(*slot);
   AtomicRef(*slot).store_relaxed(target);
@@ -47,8 +51,14 @@ std::size_t RootTable::count() {
 }
 
 void** acquire_root(void* target) {
-  const MaybeRuntimeScope runtime;
-  return roots.acquire(target);
+  void** slot = nullptr;
+  {
+    const MaybeRuntimeScope runtime;
+    slot = roots.acquire(target);
+  }
+  // Not in the runtime: an exception needs malloc, and a stopped thread may hold its lock.
+  if (slot == nullptr) throw std::bad_alloc();
+  return slot;
 }
 
 void set_root(void** slot, void* target) noexcept {

@@ -25,6 +25,7 @@ namespace gort::gc {
 
 class RootTable {
  public:
+  /// Null if there is no memory.
   void** acquire(void* target);
   void release(void** slot) noexcept;
 

@@ -1,5 +1,7 @@
 #include <gort/gc/weak.h>
 
+#include <new>
+
 #include <gort/base/metadata.h>
 #include <gort/gc/scan.h>
 #include <gort/gc/world.h>
@@ -9,7 +11,8 @@ namespace gort::gc {
 constinit WeakTable weak_slots;
 
 void WeakTable::add_block() {
-  auto* block = metadata::create<Block>();
+  auto* block = metadata::try_create<Block>();
+  if (block == nullptr) return;
   block->next = blocks_;
   blocks_ = block;
   for (std::size_t i = kSlots; i-- > 0;) {
@@ -26,6 +29,7 @@ WeakTable::Block* WeakTable::first_block() {
 void** WeakTable::acquire(void* target) {
   LockGuard guard(lock_);
   if (free_ == nullptr) add_block();
+  if (free_ == nullptr) return nullptr;
   void** slot = free_;
   free_ = reinterpret_cast<void**>(reinterpret_cast<std::uintptr_t>(*slot) & ~kFree);
   AtomicRef(*slot).store_relaxed(target);
@@ -81,8 +85,13 @@ std::size_t WeakTable::count() {
 }
 
 void** acquire_weak(void* target) {
-  const MaybeRuntimeScope runtime;
-  return weak_slots.acquire(target);
+  void** slot = nullptr;
+  {
+    const MaybeRuntimeScope runtime;
+    slot = weak_slots.acquire(target);
+  }
+  if (slot == nullptr) throw std::bad_alloc();  // not in the runtime: see acquire_root()
+  return slot;
 }
 
 void release_weak(void** slot) noexcept {

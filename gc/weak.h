@@ -51,6 +51,7 @@ namespace gort::gc {
 
 class WeakTable {
  public:
+  /// Null if there is no memory.
   void** acquire(void* target);
   void release(void** slot) noexcept;
 

@@ -24,6 +24,13 @@ enum class SlotState : std::uint8_t {
 class HeapWalk {
  public:
   HeapWalk();
+  HeapWalk(const HeapWalk&) = delete;
+  HeapWalk& operator=(const HeapWalk&) = delete;
+  ~HeapWalk() { metadata::release(tails_); }
+
+  /// False if there was no memory for it: then it is good for nothing. Not an exception, which
+  /// needs malloc: a stopped thread may hold its lock.
+  bool made() const { return tails_ != nullptr; }
 
   SlotState state(const alloc::Span& span, std::size_t slot) const {
     if (!span.is_allocated(static_cast<std::uint32_t>(slot))) return SlotState::free;
@@ -68,7 +75,8 @@ class HeapWalk {
   };
   Tail tail_of(const alloc::Span& span) const;
 
-  metadata::Vector<Tail> tails_;  // by span address; one entry a span that a cache holds
+  Tail* tails_ = nullptr;  // by span address; one entry a span that a cache holds
+  std::size_t count_ = 0;
 };
 
 }  // namespace gort

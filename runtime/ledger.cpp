@@ -1,6 +1,7 @@
 #include <gort/runtime/ledger.h>
 
 #include <algorithm>
+#include <new>
 
 #include <gort/alloc/scavenger.h>
 #include <gort/base/fatal.h>
@@ -36,9 +37,10 @@ void check(const Ledger& ledger) {
   }
 }
 
-Ledger walk_heap() {
-  Ledger out;
+// False if there is no memory for it.
+bool walk_heap(Ledger& out) {
   const HeapWalk walk;
+  if (!walk.made()) return false;
   alloc::heap.for_each_span([&](const alloc::Span& span) { add_span(walk, span, out); });
   walk.for_each_map([&](const hashmap::Header* header, const hashmap::MapType& type) {
     hashmap::account(header, type, out);
@@ -63,7 +65,7 @@ Ledger walk_heap() {
   out[Place::metadata] = metadata::bytes();
   out.mapped = os::counts().mapped() + out[Place::metadata];  // read once: parked threads free some
   check(out);
-  return out;
+  return true;
 }
 
 }  // namespace
@@ -71,7 +73,9 @@ Ledger walk_heap() {
 Ledger ledger() {
   Ledger result;
   gc::world.attach();
-  gc::with_world_stopped([&result] { result = walk_heap(); });
+  bool walked = false;
+  gc::with_world_stopped([&] { walked = walk_heap(result); });
+  if (!walked) throw std::bad_alloc();
   return result;
 }
 

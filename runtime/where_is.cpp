@@ -1,5 +1,7 @@
 #include <gort/runtime/where_is.h>
 
+#include <new>
+
 #include <gort/alloc/scavenger.h>
 #include <gort/base/os.h>
 #include <gort/gc/collector.h>
@@ -68,9 +70,10 @@ void locate_in_maps(const HeapWalk& walk, Location& out) {
 }
 
 // The type's name goes to `type`, not into a string: with the world stopped a thread may be in the
-// middle of malloc.
-void locate_in_span(const alloc::Span& span, Location& out, const char*& type) {
+// middle of malloc. False if there is no memory for a walk.
+bool locate_in_span(const alloc::Span& span, Location& out, const char*& type) {
   const HeapWalk walk;
+  if (!walk.made()) return false;
   const HeapWalk::Tally tally = walk.tally(span);
   out.span_start = span.start;
   out.span_pages = span.page_count;
@@ -82,17 +85,17 @@ void locate_in_span(const alloc::Span& span, Location& out, const char*& type) {
   out.slot = span.slot_of_any(out.address);
   if (out.slot >= span.slot_count) {
     out.place = Place::span_waste;
-    return;
+    return true;
   }
   out.in_slot = true;
   out.slot_start = span.slot_start(static_cast<std::uint32_t>(out.slot));
   switch (walk.state(span, out.slot)) {
     case SlotState::free:
       set_reason(out, span.in_cache ? Reason::span_in_cache : Reason::span_pinned);
-      return;
+      return true;
     case SlotState::cached_by_thread:
       set_reason(out, Reason::cached_by_thread);
-      return;
+      return true;
     case SlotState::dead:
       set_reason(out, Reason::not_swept);
       break;
@@ -103,6 +106,7 @@ void locate_in_span(const alloc::Span& span, Location& out, const char*& type) {
   const gc::LayoutId id = span.tag_of(static_cast<std::uint32_t>(out.slot));
   if (id != gc::kNoReferences) type = gc::layout(id).name;
   if (out.place == Place::live) locate_in_maps(walk, out);
+  return true;
 }
 
 }  // namespace
@@ -112,7 +116,8 @@ Location where_is(const void* address) {
   out.address = reinterpret_cast<std::uintptr_t>(address);
   const char* type = "";
   gc::world.attach();
-  gc::with_world_stopped([&out, &type] {
+  bool walked = true;
+  gc::with_world_stopped([&] {
     const alloc::Arena* arena = alloc::arena_of(out.address);
     if (arena == nullptr) return;
     out.in_heap = true;
@@ -120,9 +125,10 @@ Location where_is(const void* address) {
     if (span == nullptr) {
       locate_page(*arena, out);
     } else {
-      locate_in_span(*span, out, type);
+      walked = locate_in_span(*span, out, type);
     }
   });
+  if (!walked) throw std::bad_alloc();
   out.type = type;
   return out;
 }

@@ -1,0 +1,115 @@
+#include <catch2/catch.hpp>
+
+#include <csignal>
+#include <cstdint>
+#include <new>
+#include <vector>
+
+#include <gort/base/counters.h>
+#include <gort/base/metadata.h>
+#include <gort/gc/cleanup.h>
+#include <gort/gc/layout.h>
+#include <gort/gc/ranges.h>
+#include <gort/gc/weak.h>
+#include <gort/tests/gc/heap_fixture.h>
+#include <gort/tests/support/exceptions.h>
+
+using namespace gort;
+using gort_test::exceptions_in_runtime;
+using gort_test::Node;
+using gort_test::SignalHeap;
+
+namespace {
+
+// f(), for which there is no memory.
+template <class F>
+bool refused(F&& f) {
+  metadata::fail_allocation_for_test(1, true);
+  bool thrown = false;
+  try {
+    f();
+  } catch (const std::bad_alloc&) {
+    thrown = true;
+  }
+  metadata::fail_allocation_for_test(0);
+  return thrown;
+}
+
+constexpr std::size_t kMany = 2000;  // more than there are in a block of a table
+
+int ended = 0;
+struct Mortal {
+  Ref<Node> node;
+  ~Mortal() { ++ended; }
+  GORT_FIELDS(Mortal, node);
+};
+
+}  // namespace
+
+TEST_CASE("where the runtime's own memory ends the exception is made outside of the runtime",
+          "[gc][oom]") {
+  SignalHeap heap;
+  Node* const node = make<Node>();
+  exceptions_in_runtime = 0;
+  SECTION("of a Root") {
+    std::vector<Root<Node>> roots;
+    roots.reserve(kMany);
+    CHECK(refused([&] {
+      for (std::size_t i = 0; i < kMany; ++i) roots.emplace_back(node);
+    }));
+    roots.clear();
+    CHECK(Root<Node>(node).get() == node);
+  }
+  SECTION("of a Weak") {
+    std::vector<Weak<Node>> weak;
+    weak.reserve(kMany);
+    CHECK(refused([&] {
+      for (std::size_t i = 0; i < kMany; ++i) weak.emplace_back(node);
+    }));
+    weak.clear();
+    CHECK(Weak<Node>(node).get() == node);
+  }
+  SECTION("of a layout") {
+    const std::uint64_t bits[] = {0x5a5a, 0};
+    CHECK(refused([&] { gc::intern_layout(80 * 8, bits, "refused"); }));
+    CHECK(gc::intern_layout(80 * 8, bits, "refused") != gc::kNoReferences);
+  }
+  SECTION("of a range, and of a stack") {
+    char memory[64];
+    CHECK(refused([&] { add_root_range(memory, memory + 64); }));
+    CHECK_FALSE(remove_root_range(memory, memory + 64));
+    CHECK(refused([&] { register_stack(memory, memory + 64); }));
+  }
+  CHECK(exceptions_in_runtime == 0);
+  // No region has been left open: the thread can be stopped, and stop others.
+  CHECK(gc::World::current()->runtime_depth.load_relaxed() == 0);
+  heap.collect();
+}
+
+TEST_CASE("no exception is made in a stop that has no memory for an order of destructors",
+          "[gc][oom][small]") {
+  // Not to be poisoned or verified: a small cycle is what is wanted.
+  gc::CollectorOptions options;
+  options.stop_signal = SIGURG;
+  options.cleanup_thread = false;
+  SignalHeap heap(options);
+  exceptions_in_runtime = 0;
+  ended = 0;
+  constexpr int kRounds = 8;
+  constexpr int kEach = 100;
+  const std::uint64_t before = counters.one_stop_cycles.load_relaxed();
+  for (int k = 1; k <= kRounds; ++k) {
+    for (int i = 0; i < kEach; ++i) make<Mortal>()->node = make<Node>();
+    metadata::fail_allocation_for_test(static_cast<std::size_t>(k));
+    const std::uint64_t cycles = counters.one_stop_cycles.load_relaxed();
+    try {
+      while (counters.one_stop_cycles.load_relaxed() < cycles + 2) make<Node>();
+    } catch (const std::bad_alloc&) {  // a span that was refused
+    }
+    metadata::fail_allocation_for_test(0);
+    run_cleanups();
+  }
+  CHECK(exceptions_in_runtime == 0);
+  CHECK(counters.one_stop_cycles.load_relaxed() > before);
+  CHECK(ended > kEach);
+}
