@@ -345,7 +345,7 @@ void Heap::sweep(Span& span) {
   // Markers take every reference out of an object for one to an object.
   GORT_CHECK(live <= span.allocated,
              "span at {:#x} has {} objects of {} bytes, and {} are marked: an object holds a "
-             "reference to one that has been freed; {}",
+             "reference to one that has been freed, or one past the end of another; {}",
              span.start, span.allocated, span.elem_size, live,
              describe(first_freed_and_marked(span)).view());
   const std::size_t freed = span.allocated - live;

@@ -10,7 +10,10 @@ namespace gort {
 
 /// A reference from one heap object to another: one word, a raw pointer with a write barrier.
 /// Converts from and to T*. Null by default. May point at a heap object, into the middle of one
-/// (the whole object is kept), or outside the heap (the collector does not look there).
+/// (the whole object is kept), or outside the heap (the collector does not look there). Not one
+/// past the end of an object or array: that is a reference to what comes next, and if there is no
+/// object the process ends, as with a reference to one that has been freed. Keep a length instead
+/// (Go's compiler lets no pointer past the end live either).
 ///
 /// A Ref keeps its target alive only while it is inside a live heap object (or on a scanned stack).
 /// For a global or a member of a std container use Root.

@@ -340,3 +340,21 @@ TEST_CASE("a reference to a freed object is named at the sweep", "[gc][collector
              Catch::Contains("has 1 objects of 24 bytes, and 2 are marked: an object "
                              "holds a reference to one that has been freed"));
 }
+
+TEST_CASE("so is one past the end of an array", "[gc][collector]") {
+  const auto result = gort_test::in_child([] {
+    struct Slice {
+      Ref<long> begin, end;
+      GORT_FIELDS(Slice, begin, end);
+    };
+    ExactHeap heap;
+    Root<Slice> slice(make<Slice>());
+    slice->begin = make_array<long>(8);
+    slice->end = slice->begin.get() + 8;
+    heap.collect();  // what comes next was in this thread's run, and is given back
+    heap.collect();
+  });
+  CHECK(result.signal == SIGABRT);
+  CHECK_THAT(result.errors, Catch::Contains("1 objects of 64 bytes, and 2 are marked") &&
+                                Catch::Contains("or one past the end of another"));
+}
