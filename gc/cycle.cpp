@@ -7,6 +7,7 @@
 #include <gort/base/counters.h>
 #include <gort/base/fatal.h>
 #include <gort/base/os.h>
+#include <gort/base/spin.h>
 #include <gort/gc/cleanups.h>
 #include <gort/gc/collector.h>
 #include <gort/gc/long_calls.h>
@@ -254,7 +255,7 @@ void Cycle::drain() {
     poll();
     // Another marker may be about to publish more.
     if (mark_pool.busy.load_acquire() == 0 && !mark_pool.has_full()) return;
-    __builtin_ia32_pause();
+    cpu_relax();
   }
 }
 
