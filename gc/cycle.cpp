@@ -244,7 +244,8 @@ void Cycle::drain() {
       mark_workers.wake_one();
       collector_.background_credit_.fetch_add_relaxed(static_cast<std::int64_t>(marked));
       unwatched += marked;
-      if (unwatched >= kWatchBytes) {
+      // Who has stopped the world can make no threads: it would wait for the end of its own stop.
+      if (unwatched >= kWatchBytes && !world_stopped_) {
         collector_.limiter_watches_cycle();
         mark_workers.adapt();
         unwatched = 0;

@@ -8,11 +8,15 @@
 #include <thread>
 #include <vector>
 
+#include <unistd.h>
+
 #include <gort/base/counters.h>
 #include <gort/base/os.h>
 #include <gort/gc/cleanup.h>
 #include <gort/gc/weak.h>
 #include <gort/tests/gc/heap_fixture.h>
+#include <gort/tests/support/child.h>
+#include <gort/tests/support/scale.h>
 
 using namespace gort;
 using gort_test::ExactHeap;
@@ -29,6 +33,13 @@ struct Noisy {
   long value = 1;
   ~Noisy() { ++destroyed; }
   GORT_POINTER_FREE();
+};
+
+// With more behind it than is marked between two looks at who else could mark.
+struct Hoard {
+  Ref<Ref<Node>> many;
+  ~Hoard() { ++destroyed; }
+  GORT_FIELDS(Hoard, many);
 };
 
 struct Cell {
@@ -116,6 +127,28 @@ TEST_CASE("destructors and weak references see small cycles", "[gc][small_cycle]
   CHECK(weak.get() == nullptr);
   run_cleanups();
   CHECK(destroyed == 1);
+}
+
+// Making one, it would wait for the end of the stop that it is itself.
+TEST_CASE("a small cycle makes no threads", "[gc][small_cycle]") {
+  const gort_test::ChildResult child = gort_test::in_child([] {
+    ::alarm(60);
+    destroyed = 0;
+    gc::CollectorOptions options;
+    options.cleanup_thread = false;
+    options.markers = 2;
+    const ExactHeap heap(options);
+    Root<Hoard> hoard(make<Hoard>());
+    hoard->many = make_array<Ref<Node>>(400'000);
+    hoard = nullptr;
+    const std::uint64_t before = counters.one_stop_cycles.load_relaxed();
+    make_garbage(4);
+    if (counters.one_stop_cycles.load_relaxed() == before) ::_exit(1);
+    run_cleanups();
+    if (destroyed != 1) ::_exit(2);
+  });
+  CHECK(child.signal == 0);
+  CHECK(child.exit_code == 0);
 }
 
 // In the stop they would cost a third of a microsecond each.
