@@ -207,6 +207,7 @@ void Cleanups::execute(CleanupRecord& record) {
 }
 
 std::size_t Cleanups::run() {
+  const OutOfBlocking out;
   Thread& self = world.attach();
   if (!become_runner(self)) return 0;
   std::size_t count = 0;

@@ -113,12 +113,14 @@ void Collector::wait(Thread& self, Number& number, std::uint32_t value) {
 }
 
 void Collector::collect(CycleReason reason, bool sweep_all) {
+  const OutOfBlocking out;
   Thread& self = world.attach();
   const std::uint32_t number = request(reason, sweep_all);
   wait(self, sweep_all ? swept_ : marked_, number);
 }
 
 void Collector::with_world_stopped(void (*f)(void*), void* context) {
+  const OutOfBlocking out;
   world.stop();
   alloc::heap.flush_page_caches();
   try {

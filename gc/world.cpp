@@ -334,7 +334,15 @@ void World::park_while_stopping(Thread& self, bool interrupted) {
   } while (must_wait(self, stopping_.load_relaxed()));
 }
 
-void World::park_at_poll(Thread& self) { park_while_stopping(self, false); }
+void World::park_at_poll(Thread& self) {
+  if (GORT_LIKELY(!self.blocking.load_relaxed())) {
+    park_while_stopping(self, false);
+    return;
+  }
+  // Parked already; what the region has recorded stands.
+  wait_while_stopping(self);
+  go_on_parked(self);
+}
 
 // The handler may have been here in vain. Without a signal nobody has, and the next poll will do.
 void World::park_after_runtime(Thread& self, bool interrupted) {

@@ -165,8 +165,9 @@ class World {
   /// The same at the end of an allocation's slow path: no fast path is half done.
   void leave_slow_path(Thread& self) { leave_runtime(self, false); }
 
-  /// Stops every attached thread but the caller, which must be attached and hold no lock of rank
-  /// world or higher. Returns with the world lock held, the caller in the runtime.
+  /// Stops every attached thread but the caller, which must be attached, in no blocking region
+  /// (OutOfBlocking), and hold no lock of rank world or higher. Returns with the world lock held,
+  /// the caller in the runtime.
   GORT_NOINLINE void stop() GORT_ACQUIRE(lock_, outsiders_);
   void resume() GORT_RELEASE(lock_, outsiders_);
 
@@ -180,7 +181,7 @@ class World {
   bool stop_requested() const { return stopping_.load_relaxed() != 0; }
 
   /// Parks the calling thread while a stop is requested. Any attached thread, holding no lock but
-  /// the collection's.
+  /// the collection's; in a blocking region it is parked again afterwards.
   GORT_ALWAYS_INLINE void poll(Thread& self) {
     if (GORT_UNLIKELY(stopping_.load_relaxed() != 0)) park_at_poll(self);
   }
@@ -294,6 +295,27 @@ class MaybeRuntimeScope {
 
  private:
   Thread* self_;
+};
+
+/// For a scope the calling thread is out of the blocking region that it may be in: it can stop the
+/// world, wait for a collection, or run the program's code.
+class OutOfBlocking {
+ public:
+  OutOfBlocking() : self_(World::current()) {
+    if (self_ != nullptr && !self_->blocking.load_relaxed()) self_ = nullptr;
+    if (self_ == nullptr) return;
+    region_ = *self_;
+    world.leave_blocking(*self_);
+  }
+  ~OutOfBlocking() {
+    if (self_ != nullptr) world.return_to_blocking(*self_, region_);
+  }
+  OutOfBlocking(const OutOfBlocking&) = delete;
+  OutOfBlocking& operator=(const OutOfBlocking&) = delete;
+
+ private:
+  Thread* self_;
+  StackRecord region_;  // what waits on this stack is scanned: no stale words in it
 };
 
 /// Records the registers and the stack pointer of the calling thread in `thread`, then calls

@@ -96,6 +96,7 @@ void collect() {
 
 std::size_t release_os_memory() {
   require_started("release_os_memory");
+  const gc::OutOfBlocking out;
   gc::collector.collect(gc::CycleReason::forced, true);
   const Blocking blocking;  // nobody has to wait until the system has unmapped it all
   const std::size_t bytes = alloc::heap.release_idle();

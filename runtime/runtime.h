@@ -51,7 +51,9 @@ class GORT_API AttachThread {
 };
 
 /// For a scope in which the calling thread touches no heap reference: a system call, a wait for a
-/// lock. A collection need not wait for it. Does not nest.
+/// lock. A collection need not wait for it. Does not nest. collect(), release_os_memory(),
+/// run_cleanups(), safepoint(), mem_stats(), ledger() and where_is() may be called in it: the
+/// thread is out of the region meanwhile.
 class GORT_API Blocking {
  public:
   Blocking();

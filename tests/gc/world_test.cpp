@@ -1,13 +1,19 @@
 #include <catch2/catch.hpp>
 
+#include <algorithm>
 #include <atomic>
 #include <chrono>
+#include <iterator>
 #include <thread>
 #include <vector>
 
+#include <unistd.h>
+
 #include <gort/base/counters.h>
 #include <gort/base/os.h>
+#include <gort/gc/cleanups.h>
 #include <gort/tests/gc/heap_fixture.h>
+#include <gort/tests/support/child.h>
 
 using namespace gort;
 using gort_test::Node;
@@ -142,6 +148,46 @@ TEST_CASE("nobody leaves a Blocking region while the world is stopped", "[gc][wo
   end.store_relaxed(true);
   gort_test::join(other);
   CHECK(moved == 0);
+}
+
+// Whatever the thread does in it, what its frames held when it was entered is known afterwards, and
+// nobody waits for the thread.
+TEST_CASE("a blocking region goes on after the thread has stopped the world in it", "[gc][world]") {
+  const gort_test::ChildResult child = gort_test::in_child([] {
+    ::alarm(60);
+    gc::collector.start(gort_test::with_signals());
+    gc::Thread& self = gc::world.attach();
+    gc::world.enter_blocking(self);
+    const gc::StackRecord before = self;
+    const auto check = [&](int what) {
+      if (self.state.load_relaxed() != gc::Thread::parked || !self.blocking.load_relaxed() ||
+          self.stack_pointer != before.stack_pointer || self.kept_words != before.kept_words ||
+          !std::equal(self.kept, self.kept + self.kept_words, before.kept) ||
+          !std::equal(std::begin(self.registers), std::end(self.registers), before.registers)) {
+        ::_exit(what);
+      }
+    };
+    gc::collector.collect(gc::CycleReason::forced, true);
+    check(1);
+    gc::with_world_stopped([] {});
+    check(2);
+    gc::cleanups.run();
+    check(3);
+    std::atomic<bool> done{false};
+    std::thread other([&done] {
+      gc::world.attach();
+      for (int i = 0; i < 1000; ++i) gc::with_world_stopped([] {});
+      gc::world.detach();
+      done = true;
+    });
+    while (!done) gc::world.poll(self);
+    check(4);
+    other.join();
+    gc::world.leave_blocking(self);
+    gc::collector.shutdown();
+  });
+  CHECK(child.signal == 0);
+  CHECK(child.exit_code == 0);
 }
 
 TEST_CASE("the world goes on when nobody helps any more", "[gc][world]") {
