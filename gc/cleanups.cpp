@@ -278,8 +278,16 @@ void Cleanups::run_all() {
     // No cycle is to find the same objects dead.
     collector.hold_cycles(self);
     weak_slots.clear_all();
+    // A cycle may have found something dead meanwhile, and the thread be at it: what that makes
+    // will be watched, and it may wait for a collection. So this is asked first.
+    bool idle = false;
+    {
+      const RuntimeScope runtime(self);
+      LockGuard guard(lock_);
+      idle = runner_ == nullptr && first_due_ == nullptr;
+    }
     CleanupRecord* list = take_all_watching();
-    const bool done = list == nullptr && due_count() == 0;
+    const bool done = idle && list == nullptr;
     {
       const RuntimeScope runtime(self);
       while (list != nullptr) list = enqueue(list);
