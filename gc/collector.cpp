@@ -264,7 +264,10 @@ std::size_t Collector::help_mark(std::size_t budget) {
 
 // --- settings ------------------------------------------------------------------------------------
 
+// Whoever changes what the goal depends on calls this afterwards, and the last to do so sees all
+// that has changed. Also with the world stopped: nobody is stopped while holding the lock.
 void Collector::update_goal() {
+  LockGuard guard(goal_lock_);
   PacerInput in;
   in.marked = last_marked_.load_relaxed();
   in.roots = last_roots_.load_relaxed();
@@ -288,15 +291,15 @@ void Collector::note_allocating_threads(std::size_t count) {
 }
 
 std::int64_t Collector::set_gc_percent(std::int64_t percent) {
-  const std::int64_t before = gc_percent();
-  gc_percent_.store_relaxed(percent);
+  const MaybeRuntimeScope runtime;
+  const std::int64_t before = gc_percent_.exchange_acq_rel(percent);
   update_goal();
   return before;
 }
 
 std::size_t Collector::set_memory_limit(std::size_t bytes) {
-  const std::size_t before = memory_limit();
-  memory_limit_.store_relaxed(bytes);
+  const MaybeRuntimeScope runtime;
+  const std::size_t before = memory_limit_.exchange_acq_rel(bytes);
   update_goal();
   return before;
 }

@@ -22,7 +22,8 @@
 // the cycle treats the thread it runs on like any other. So does a thread that reaches the trigger
 // of a heap with few objects (small_cycle.cpp).
 //
-// Locks: the collection lock (rank collection) is held through a cycle. Settings are atomics.
+// Locks: the collection lock (rank collection) is held through a cycle. Settings are atomics; what
+// follows from them is computed under a lock of its own (update_goal).
 
 #include <cstddef>
 #include <cstdint>
@@ -189,7 +190,9 @@ class Collector {
   Atomic<bool> ending_{false};
   pthread_t thread_{};  // guard: whoever moved thread_state_ to starting, or shutdown
 
-  // Pacing. Written at the end of a cycle, or when a setting changes.
+  // Pacing. The first three are written at the end of a cycle and when a setting changes, under the
+  // lock; the rest at the end of a cycle.
+  Lock goal_lock_{LockRank::leaf};
   Atomic<std::size_t> goal_{kMinimumHeap};
   Atomic<std::size_t> trigger_{kMinimumHeap};
   Atomic<std::size_t> percent_trigger_{kMinimumHeap};  ///< the trigger if there were no limit

@@ -92,6 +92,8 @@ void Collector::after_fork_in_child() {
   helpers_waiting_.store_relaxed(0);
   record_lock_.reset_in_child();
   limiter_lock_.reset_in_child();
+  goal_lock_.reset_in_child();
+  update_goal();    // a thread that was at it is gone
   start_limiter();  // the child's processor time begins at 0
 }
 

@@ -1,6 +1,7 @@
 #include <catch2/catch.hpp>
 
 #include <algorithm>
+#include <atomic>
 #include <cstring>
 #include <stdexcept>
 #include <thread>
@@ -218,6 +219,33 @@ struct Wide {
   GORT_FIELDS(Wide, more);
 };
 }  // namespace
+
+TEST_CASE("two settings that change at the same time both apply", "[gc][pacing]") {
+  const ExactHeap heap;
+  std::atomic<int> begun{0};
+  std::atomic<int> done{0};
+  constexpr int kRounds = 20'000;
+  std::thread other([&] {
+    for (int round = 1; round <= kRounds; ++round) {
+      while (begun < round) {
+      }
+      gc::collector.set_memory_limit(gc::kNoLimit);
+      done = round;
+    }
+  });
+  int wrong = 0;
+  for (int round = 1; round <= kRounds; ++round) {
+    gc::collector.set_gc_percent(-1);
+    begun = round;
+    for (int i = 0; i < round % 64; ++i) __builtin_ia32_pause();
+    gc::collector.set_gc_percent(100);
+    while (done < round) {
+    }
+    wrong += gc::collector.trigger() == gc::kNoLimit;
+  }
+  other.join();
+  CHECK(wrong == 0);
+}
 
 TEST_CASE("markers may find no memory, and still nothing is lost", "[gc][marker]") {
   gc::CollectorOptions options;
