@@ -93,7 +93,7 @@ Cleanup add_cleanup(T* object, F&& f) {
 
 /// Runs the destructors and cleanups that are due, on this thread, and waits for one that another
 /// thread is running; returns how many ran here. Inside a cleanup it does nothing. The thread must
-/// be ready to be where they run: it holds no lock that they take.
+/// be ready to be where they run: it holds no lock that they take. std::logic_error before start().
 GORT_API std::size_t run_cleanups();
 
 /// The object is reachable, by this thread's stack, up to here: where a pointer is not used any

@@ -353,6 +353,9 @@ bool stop_cleanup(CleanupRecord& record, std::uint64_t id, void (*drop)(void*)) 
 
 namespace gort {
 
-std::size_t run_cleanups() { return gc::cleanups.run(); }
+std::size_t run_cleanups() {
+  gc::require_started("run_cleanups");
+  return gc::cleanups.run();
+}
 
 }  // namespace gort

@@ -5,6 +5,8 @@
 #include <cstring>
 #include <stdexcept>
 
+#include <fmt/format.h>
+
 #include <gort/alloc/collector_hooks.h>
 #include <gort/alloc/heap.h>
 #include <gort/base/clock.h>
@@ -29,6 +31,11 @@ constexpr std::size_t kMostHelp = std::size_t{64} << 10;
 constexpr std::int64_t kLimiterWaitNs = 10'000'000;
 
 }  // namespace
+
+void require_started(const char* function) {
+  if (collector.started()) return;
+  throw std::logic_error(fmt::format("gort::{}: call gort::start() first", function));
+}
 
 void Collector::start(const CollectorOptions& options) {
   options_ = options;

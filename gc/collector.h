@@ -228,6 +228,9 @@ class Collector {
 
 extern GORT_API Collector collector;
 
+/// Throws std::logic_error, which names the function, if the runtime has not been started.
+void require_started(const char* function);
+
 /// collector.with_world_stopped for a lambda.
 template <class F>
 void with_world_stopped(F&& f) {

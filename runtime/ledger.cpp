@@ -72,6 +72,7 @@ bool walk_heap(Ledger& out) {
 
 Ledger ledger() {
   Ledger result;
+  gc::require_started("ledger");
   gc::world.attach();
   bool walked = false;
   gc::with_world_stopped([&] { walked = walk_heap(result); });

@@ -65,6 +65,7 @@ void add_memory(MemStats& out) {
 
 MemStats mem_stats() {
   MemStats out;
+  gc::require_started("mem_stats");
   gc::world.attach();
   gc::with_world_stopped([&out] {
     add_objects(out);

@@ -60,7 +60,7 @@ struct MemStats {
   std::array<BySizeEntry, 61> BySize{};  ///< small size classes, Go's first 61
 };
 
-/// Stops the world for a moment. Any attached thread.
+/// Stops the world for a moment. Any attached thread. std::logic_error before start().
 GORT_API MemStats mem_stats();
 
 }  // namespace gort

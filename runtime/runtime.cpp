@@ -40,12 +40,6 @@ void cycle_ended(const gc::CycleRecord& cycle) noexcept {
   alloc::scavenger.cycle_ended(cycle.goal, cycle.next_goal);
 }
 
-void require_started(const char* what) {
-  if (!gc::collector.started()) {
-    throw std::logic_error(fmt::format("gort::{}: call gort::start() first", what));
-  }
-}
-
 }  // namespace
 
 void start() { start(Options::from_environment()); }
@@ -78,7 +72,7 @@ void start(const Options& options) {
 }
 
 void shutdown() {
-  require_started("shutdown");
+  gc::require_started("shutdown");
   const bool attached = gc::World::current() != nullptr;
   if (gc::world.thread_count() > (attached ? 1U : 0U)) {
     throw std::logic_error("gort::shutdown: other threads are still attached");
@@ -90,12 +84,12 @@ void shutdown() {
 }
 
 void collect() {
-  require_started("collect");
+  gc::require_started("collect");
   gc::collector.collect(gc::CycleReason::forced, true);
 }
 
 std::size_t release_os_memory() {
-  require_started("release_os_memory");
+  gc::require_started("release_os_memory");
   const gc::OutOfBlocking out;
   gc::collector.collect(gc::CycleReason::forced, true);
   const Blocking blocking;  // nobody has to wait until the system has unmapped it all
@@ -121,7 +115,7 @@ std::size_t set_memory_limit(std::size_t bytes) {
 }
 
 AttachThread::AttachThread() : attached_here_(gc::World::current() == nullptr) {
-  require_started("AttachThread");
+  gc::require_started("AttachThread");
   gc::world.attach();
 }
 

@@ -115,6 +115,7 @@ Location where_is(const void* address) {
   Location out;
   out.address = reinterpret_cast<std::uintptr_t>(address);
   const char* type = "";
+  gc::require_started("where_is");
   gc::world.attach();
   bool walked = true;
   gc::with_world_stopped([&] {

@@ -44,7 +44,7 @@ struct Location {
 };
 
 /// Stops the world; walks the maps if the address lies in an object. Any bit pattern is a valid
-/// question. Any attached thread.
+/// question. Any attached thread. std::logic_error before start().
 GORT_API Location where_is(const void* address);
 
 }  // namespace gort

@@ -9,13 +9,27 @@
 
 using namespace gort;
 
+namespace {
+
+// None of these may leave the thread attached, either: then no start() would be possible.
+void ask_too_early() {
+  CHECK_THROWS_AS(mem_stats(), std::logic_error);
+  CHECK_THROWS_AS(ledger(), std::logic_error);
+  CHECK_THROWS_AS(where_is(nullptr), std::logic_error);
+  CHECK_THROWS_AS(run_cleanups(), std::logic_error);
+}
+
+}  // namespace
+
 TEST_CASE("start, shutdown and their misuse", "[runtime]") {
   CHECK_THROWS_AS(collect(), std::logic_error);
   CHECK_THROWS_AS(shutdown(), std::logic_error);
   CHECK_THROWS_AS(AttachThread(), std::logic_error);
+  ask_too_early();
   start();
   CHECK_THROWS_AS(start(), std::logic_error);
   shutdown();
+  ask_too_early();
   start(Options{.gc_percent = 50});
   CHECK(set_gc_percent(200) == 50);
   CHECK(set_gc_percent(-1) == 200);
