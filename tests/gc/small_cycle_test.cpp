@@ -220,7 +220,7 @@ TEST_CASE("threads mark from their own stacks while they are stopped", "[gc][sma
   for (const long length : {10L, 5000L}) {
     threads.emplace_back([&, length] {
       // On a busy machine a stopped thread has no processor to help with.
-      for (int round = 0; round < 200 && !broken; ++round) {
+      for (int round = 0; round < gort_test::scaled(200) && !broken; ++round) {
         if (counters.helped_scans.load_relaxed() >= before + 100) break;
         Node* list = nullptr;
         for (long i = 0; i < length; ++i) {
