@@ -21,6 +21,10 @@
 // threads held in Roots stays. A destructor or cleanup that another thread was just running is not
 // run again; one that itself forks goes on in both processes.
 //
+// Handlers of the program that were registered before these run between them, when their thread has
+// the world stopped. If one comes to a place where it would wait for itself, that is a fatal error
+// (World::check_not_stopper).
+//
 // Locks of type tables (layouts, span classes) are not held but freed in the child: what is under
 // way there is published by its last store alone.
 

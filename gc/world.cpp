@@ -190,6 +190,7 @@ void World::detach() {
 
 void World::stop() {
   Thread& self = *current_thread;
+  check_not_stopper(self);
   // In the runtime until resume(): a late signal of an earlier stop must not park the stopper.
   enter_runtime(self);
   // Somebody else may be stopping the world and waiting for us.
@@ -201,6 +202,7 @@ void World::stop() {
     if (t.state.load_relaxed() == Thread::running) ++running;
   });
   spin_.store_relaxed(running <= os::processors());
+  stopper_.store_relaxed(&self);
   stopping_.store_seq_cst(kStopped);
   if (options_.stop_signal != 0) {
     // A thread that allocates will look here soon, which costs less than a signal.
@@ -244,6 +246,7 @@ void World::wait_until_parked(Thread& thread) {
 }
 
 void World::resume() {
+  stopper_.store_relaxed(nullptr);
   stopping_.store_seq_cst(0);
   // A sleeper counts itself before it looks at stopping_ for the last time, in the system call.
   if (sleepers_.load_seq_cst() != 0) futex_wake(stopping_, INT_MAX);
@@ -280,7 +283,16 @@ void World::dismiss_help() {
   while (helping_.load_seq_cst() != 0) __builtin_ia32_pause();
 }
 
+// Nobody else would ever end the stop. Over a fork the program's own code runs on that thread.
+void World::check_not_stopper(const Thread& self) const {
+  if (GORT_LIKELY(stopper_.load_relaxed() != &self)) return;
+  fatal(
+      "the heap is used by the thread that has stopped the world: a fork handler that uses it must "
+      "be registered (pthread_atfork) after gort::start()");
+}
+
 void World::wait_while_stopping(Thread& self) {
+  check_not_stopper(self);
   for (;;) {
     std::uint32_t stopping = 0;
     if (spin_.load_relaxed()) spin_while_stopping(self);
@@ -374,6 +386,7 @@ void World::go_on_parked(Thread& self) {
 }
 
 void World::enter_blocking(Thread& self) {
+  check_not_stopper(self);
   enter_runtime(self);
   self.blocking.store_relaxed(true);
   park_and_go_on(self, static_cast<const char*>(__builtin_frame_address(0)) + 2 * kWordSize);

@@ -238,6 +238,7 @@ class World {
   void park_and_go_on(Thread& self, const char* end);
   void go_on_parked(Thread& self);
   void wait_while_stopping(Thread& self);
+  void check_not_stopper(const Thread& self) const;
   void wait_until_parked(Thread& thread);
   static bool must_wait(const Thread& self, std::uint32_t stopping) {
     return stopping == kStopped || (stopping == kForking && !self.interrupted);
@@ -253,7 +254,8 @@ class World {
   Lock lock_{LockRank::world};
   Lock outsiders_{LockRank::outsiders};
   Atomic<std::uint32_t> stopping_{0};
-  Atomic<std::uint32_t> sleepers_{0};  ///< threads that may sleep on stopping_
+  Atomic<const Thread*> stopper_{nullptr};  ///< who has stopped the world
+  Atomic<std::uint32_t> sleepers_{0};       ///< threads that may sleep on stopping_
   // There is a processor for each thread that was running: they wait without sleeping for a while.
   // Written by the stopper before `stopping_`, and taken back when it has to sleep itself.
   Atomic<bool> spin_{false};

@@ -13,9 +13,11 @@
 #include <atomic>
 #include <csignal>
 #include <iterator>
+#include <string>
 #include <thread>
 #include <vector>
 
+#include <pthread.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -23,6 +25,7 @@
 #include <gort/gc/cleanup.h>
 #include <gort/gc/weak.h>
 #include <gort/tests/gc/heap_fixture.h>
+#include <gort/tests/support/child.h>
 
 #if !GORT_TSAN  // it ends the child of a process that has threads
 
@@ -30,6 +33,12 @@ using namespace gort;
 using gort_test::Node;
 
 namespace {
+
+// The program's handler, which has been registered before any start(): it comes before ours.
+void (*first_in_child)() = nullptr;
+[[maybe_unused]] const int registered = ::pthread_atfork(nullptr, nullptr, [] {
+  if (first_in_child != nullptr) first_in_child();
+});
 
 // Lists that are checked as they grow; 0 if all is well.
 long build_and_check(int rounds) {
@@ -286,6 +295,25 @@ TEST_CASE("a cleanup may fork", "[gc][fork]") {
   }
   gc::collector.shutdown();
   CHECK(result == 0);
+}
+
+TEST_CASE("a fork handler that uses the heap before ours has let it go is told so", "[gc][fork]") {
+  for (void (*const handler)() : {+[] { build_and_check(100); }, +[] { collect(); },
+                                  +[] { gc::with_world_stopped([] {}); }}) {
+    const gort_test::ChildResult result = gort_test::in_child([handler] {
+      static void (*uses_heap)() = nullptr;
+      uses_heap = handler;
+      gc::collector.start(gort_test::with_signals());
+      collect();  // so that the child takes the collector's thread to be there
+      first_in_child = [] {
+        ::alarm(20);
+        uses_heap();
+      };
+      ::_exit(child([] { return 0; }) == 1000 + SIGABRT ? 0 : 1);
+    });
+    CHECK(result.exit_code == 0);
+    CHECK(result.errors.find("after gort::start()") != std::string::npos);
+  }
 }
 
 TEST_CASE("threads that stop at polls alone are parked over a fork", "[gc][fork]") {
