@@ -5,6 +5,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <new>
 
 #include <fcntl.h>
 #include <pthread.h>
@@ -17,6 +18,7 @@
 #include <gort/base/atomic.h>
 #include <gort/base/bits.h>
 #include <gort/base/fatal.h>
+#include <gort/base/metadata.h>
 
 #ifndef MAP_FIXED_NOREPLACE
 #define MAP_FIXED_NOREPLACE 0x100000
@@ -226,15 +228,36 @@ std::size_t resident_bytes_of(const void* address, std::size_t bytes) {
   return total;
 }
 
+namespace {
+
+struct NewThread {
+  const char* name;
+  void* (*f)(void*);
+  void* context;
+};
+
+void* named_main(void* p) {
+  const NewThread self = *static_cast<NewThread*>(p);
+  metadata::release(p);
+  ::pthread_setname_np(::pthread_self(), self.name);
+  return self.f(self.context);
+}
+
+}  // namespace
+
+// The new thread names itself: it may be gone, and its handle with it, when pthread_create returns.
 bool start_thread(pthread_t& thread, const char* name, void* (*f)(void*), void* context) {
   if (auto* const called = before_thread.load_acquire()) called(name);
+  void* const memory = metadata::try_allocate(sizeof(NewThread));
+  if (memory == nullptr) return false;
+  auto* const start = ::new (memory) NewThread{name, f, context};
   sigset_t all;
   sigset_t before;
   ::sigfillset(&all);
   ::pthread_sigmask(SIG_SETMASK, &all, &before);  // the new thread inherits it
-  const bool made = ::pthread_create(&thread, nullptr, f, context) == 0;
+  const bool made = ::pthread_create(&thread, nullptr, named_main, start) == 0;
   ::pthread_sigmask(SIG_SETMASK, &before, nullptr);
-  if (made) ::pthread_setname_np(thread, name);
+  if (!made) metadata::release(memory);
   return made;
 }
 

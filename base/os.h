@@ -85,8 +85,8 @@ std::size_t peak_resident_bytes();
 std::size_t resident_bytes_of(const void* address, std::size_t bytes);
 
 /// Makes a thread of the runtime's own, which blocks all signals: an embedder's handlers run on the
-/// embedder's threads. False if the system refuses. Takes locks of the C library, which a stopped
-/// thread may hold: threads that stops wait for call World::start_thread().
+/// embedder's threads. `name` lasts. False if the system refuses. Takes locks of the C library,
+/// which a stopped thread may hold: threads that stops wait for call World::start_thread().
 bool start_thread(pthread_t& thread, const char* name, void* (*f)(void*), void* context);
 /// For a thread made so that runs an embedder's code: the signals of a fault, and `also` (0: none),
 /// reach it.

@@ -5,6 +5,7 @@
 #include <fstream>
 #include <thread>
 
+#include <pthread.h>
 #include <sys/mman.h>
 
 #include <gort/base/os.h>
@@ -184,6 +185,26 @@ TEST_CASE("what is mapped below an address", "[base][os]") {
   CHECK(os::mapped_down_from(low + page) == low);
   CHECK(os::mapped_down_from(low) == low);
   REQUIRE(::munmap(const_cast<char*>(low), kPages * page) == 0);
+}
+
+// Who makes it cannot name it: it may have ended by then.
+TEST_CASE("a thread of the runtime has its name from its first instruction", "[base][os]") {
+  static std::atomic<int> named{0};
+  named = 0;
+  for (int i = 0; i < 100; ++i) {
+    pthread_t thread{};
+    REQUIRE(os::start_thread(
+        thread, "gort-test",
+        [](void* context) -> void* {
+          char name[16] = {};
+          ::pthread_getname_np(::pthread_self(), name, sizeof name);
+          if (std::strcmp(name, static_cast<const char*>(context)) == 0) ++named;
+          return nullptr;
+        },
+        const_cast<char*>("gort-test")));
+    ::pthread_join(thread, nullptr);
+  }
+  CHECK(named == 100);
 }
 
 TEST_CASE("resident memory is told", "[base][os]") {
