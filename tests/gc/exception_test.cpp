@@ -2,8 +2,8 @@
 
 #include <csignal>
 #include <cstdint>
+#include <deque>
 #include <new>
-#include <vector>
 
 #include <gort/base/counters.h>
 #include <gort/base/metadata.h>
@@ -35,8 +35,6 @@ bool refused(F&& f) {
   return thrown;
 }
 
-constexpr std::size_t kMany = 2000;  // more than there are in a block of a table
-
 int ended = 0;
 struct Mortal {
   Ref<Node> node;
@@ -52,19 +50,17 @@ TEST_CASE("where the runtime's own memory ends the exception is made outside of 
   Node* const node = make<Node>();
   exceptions_in_runtime = 0;
   SECTION("of a Root") {
-    std::vector<Root<Node>> roots;
-    roots.reserve(kMany);
+    std::deque<Root<Node>> roots;
     CHECK(refused([&] {
-      for (std::size_t i = 0; i < kMany; ++i) roots.emplace_back(node);
+      for (;;) roots.emplace_back(node);
     }));
     roots.clear();
     CHECK(Root<Node>(node).get() == node);
   }
   SECTION("of a Weak") {
-    std::vector<Weak<Node>> weak;
-    weak.reserve(kMany);
+    std::deque<Weak<Node>> weak;
     CHECK(refused([&] {
-      for (std::size_t i = 0; i < kMany; ++i) weak.emplace_back(node);
+      for (;;) weak.emplace_back(node);
     }));
     weak.clear();
     CHECK(Weak<Node>(node).get() == node);
