@@ -1,6 +1,7 @@
 #include <gort/gc/cleanups.h>
 
 #include <exception>
+#include <new>
 #include <stdexcept>
 #include <utility>
 
@@ -24,7 +25,8 @@ constinit Cleanups cleanups;
 // --- records -------------------------------------------------------------------------------------
 
 void Cleanups::add_block() {
-  auto* block = metadata::create<Block>();
+  auto* block = metadata::try_create<Block>();
+  if (block == nullptr) return;
   block->next = blocks_;
   blocks_ = block;
   for (std::size_t i = kRecords; i-- > 0;) {
@@ -54,10 +56,11 @@ void Cleanups::append(CleanupRecord& record) {
   record.state.store_release(CleanupRecord::due);
 }
 
-CleanupRecord& Cleanups::watch(void* target, void (*call)(void*), void (*drop)(void*),
+CleanupRecord* Cleanups::watch(void* target, void (*call)(void*), void (*drop)(void*),
                                void* callable, const char* name, std::uint64_t& id) {
   LockGuard guard(lock_);
   if (free_ == nullptr) add_block();
+  if (free_ == nullptr) return nullptr;
   CleanupRecord& record = *free_;
   free_ = record.next;
   record.next = nullptr;
@@ -69,7 +72,7 @@ CleanupRecord& Cleanups::watch(void* target, void (*call)(void*), void (*drop)(v
   AtomicRef<void*>(record.target).store_relaxed(target);
   record.state.store_release(CleanupRecord::watching);
   ++watched_;
-  return record;
+  return &record;
 }
 
 void* Cleanups::stop(CleanupRecord& record, std::uint64_t id) {
@@ -300,15 +303,19 @@ void Cleanups::run_all() {
 // --- entries -------------------------------------------------------------------------------------
 
 void watch_destructor(void* object, void (*destroy)(void*), const char* name) {
-  const MaybeRuntimeScope runtime;
   std::uint64_t id = 0;
-  cleanups.watch(object, destroy, nullptr, nullptr, name, id);
+  watch_cleanup(object, destroy, nullptr, nullptr, name, id);
 }
 
 CleanupRecord& watch_cleanup(void* object, void (*run)(void*), void (*drop)(void*), void* callable,
                              const char* name, std::uint64_t& id) {
-  const MaybeRuntimeScope runtime;
-  return cleanups.watch(object, run, drop, callable, name, id);
+  CleanupRecord* record = nullptr;
+  {
+    const MaybeRuntimeScope runtime;
+    record = cleanups.watch(object, run, drop, callable, name, id);
+  }
+  if (record == nullptr) throw std::bad_alloc();  // not in the runtime: see acquire_root()
+  return *record;
 }
 
 namespace {

@@ -63,8 +63,8 @@ struct CleanupRecord {
 class Cleanups {
  public:
   // --- watching ----------------------------------------------------------------------------------
-  /// Throws std::bad_alloc. The calling thread in a runtime region or not attached.
-  CleanupRecord& watch(void* target, void (*call)(void*), void (*drop)(void*), void* callable,
+  /// Null if there is no memory. The calling thread in a runtime region or not attached.
+  CleanupRecord* watch(void* target, void (*call)(void*), void (*drop)(void*), void* callable,
                        const char* name, std::uint64_t& id);
   /// The callable, if the record is still that of `id` and has not begun to run: the caller drops
   /// it, and it will not run. Else null.

@@ -280,7 +280,7 @@ void World::call_help(void (*f)(Thread&)) {
 
 void World::dismiss_help() {
   help_wanted_.store_seq_cst(false);
-  while (helping_.load_seq_cst() != 0) __builtin_ia32_pause();
+  while (helping_.load_seq_cst() != 0) cpu_relax();
 }
 
 // Nobody else would ever end the stop. Over a fork the program's own code runs on that thread.

@@ -70,6 +70,13 @@ TEST_CASE("where the runtime's own memory ends the exception is made outside of 
     CHECK(refused([&] { gc::intern_layout(80 * 8, bits, "refused"); }));
     CHECK(gc::intern_layout(80 * 8, bits, "refused") != gc::kNoReferences);
   }
+  SECTION("of a cleanup") {
+    const auto nothing = [](void*) {};
+    CHECK(refused([&] {
+      std::uint64_t id = 0;
+      for (;;) gc::watch_cleanup(node, nothing, nothing, node, "cleanup", id);
+    }));
+  }
   SECTION("of a range, and of a stack") {
     char memory[64];
     CHECK(refused([&] { add_root_range(memory, memory + 64); }));

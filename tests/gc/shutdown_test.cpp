@@ -20,7 +20,7 @@ std::atomic<gc::Thread*> ending{nullptr};
 std::atomic<bool> marking{false};
 std::atomic<bool> dying{false};
 std::atomic<int> destroyed{0};
-bool collects = false;  // what a Parent does last
+bool collects = false;  // so a Parent does
 
 struct Child {
   long value = 0;
@@ -32,10 +32,12 @@ struct Parent {
   long value = 0;
   ~Parent() {
     dying = true;
-    // Whoever does not wait for this gets far meanwhile.
-    std::this_thread::sleep_for(std::chrono::milliseconds(100));
+    if (collects) {
+      gc::collector.collect(gc::CycleReason::forced, true);
+    } else {  // whoever does not wait for this gets far meanwhile
+      std::this_thread::sleep_for(std::chrono::milliseconds(200));
+    }
     make<Child>();
-    if (collects) gc::collector.collect(gc::CycleReason::forced, true);
     ++destroyed;
   }
   GORT_POINTER_FREE();
@@ -54,6 +56,8 @@ void hold_cycle(gc::Phase phase) {
   }
   if (phase == gc::Phase::swept) {
     while (!dying) std::this_thread::yield();
+    // Until it has asked for the next cycle, if it collects.
+    std::this_thread::sleep_for(std::chrono::milliseconds(50));
   }
 }
 
