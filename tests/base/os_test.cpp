@@ -191,7 +191,7 @@ TEST_CASE("what is mapped below an address", "[base][os]") {
 TEST_CASE("a thread of the runtime has its name from its first instruction", "[base][os]") {
   static std::atomic<int> named{0};
   named = 0;
-  for (int i = 0; i < 100; ++i) {
+  for (int i = 0; i < 1000; ++i) {
     pthread_t thread{};
     REQUIRE(os::start_thread(
         thread, "gort-test",
@@ -204,7 +204,7 @@ TEST_CASE("a thread of the runtime has its name from its first instruction", "[b
         const_cast<char*>("gort-test")));
     ::pthread_join(thread, nullptr);
   }
-  CHECK(named == 100);
+  CHECK(named == 1000);
 }
 
 TEST_CASE("resident memory is told", "[base][os]") {
