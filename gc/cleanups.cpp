@@ -1,7 +1,6 @@
 #include <gort/gc/cleanups.h>
 
 #include <exception>
-#include <new>
 #include <stdexcept>
 #include <utility>
 
@@ -14,6 +13,7 @@
 #include <gort/gc/barrier.h>
 #include <gort/gc/cleanup.h>
 #include <gort/gc/collector.h>
+#include <gort/gc/or_bad_alloc.h>
 #include <gort/gc/scan.h>
 #include <gort/gc/weak.h>
 #include <gort/gc/world.h>
@@ -309,13 +309,7 @@ void watch_destructor(void* object, void (*destroy)(void*), const char* name) {
 
 CleanupRecord& watch_cleanup(void* object, void (*run)(void*), void (*drop)(void*), void* callable,
                              const char* name, std::uint64_t& id) {
-  CleanupRecord* record = nullptr;
-  {
-    const MaybeRuntimeScope runtime;
-    record = cleanups.watch(object, run, drop, callable, name, id);
-  }
-  if (record == nullptr) throw std::bad_alloc();  // not in the runtime: see acquire_root()
-  return *record;
+  return *or_bad_alloc([&] { return cleanups.watch(object, run, drop, callable, name, id); });
 }
 
 namespace {

@@ -2,11 +2,11 @@
 
 #include <algorithm>
 #include <cstring>
-#include <new>
 
 #include <gort/base/fatal.h>
 #include <gort/base/lock.h>
 #include <gort/base/metadata.h>
+#include <gort/gc/or_bad_alloc.h>
 #include <gort/gc/world.h>
 
 namespace gort::gc {
@@ -66,13 +66,10 @@ LayoutId intern_layout(std::size_t size, const std::uint64_t* bitmap, const char
   const std::size_t references = bits::count_range(bitmap, 0, words);
   if (references == 0 && kind == LayoutKind::plain) return kNoReferences;
 
-  LayoutId id = kNoReferences;
-  {
-    const MaybeRuntimeScope runtime;
-    id = known_or_new({size, words, references, bitmap, 0, kind, info, name});
-  }
-  if (id == kNoReferences) throw std::bad_alloc();  // not in the runtime: see acquire_root()
-  return id;
+  static_assert(kNoReferences == 0);
+  return or_bad_alloc([&] {
+    return known_or_new({size, words, references, bitmap, 0, kind, info, name});
+  });
 }
 
 const Layout& layout(LayoutId id) {

@@ -1,7 +1,6 @@
 #include <gort/gc/ranges.h>
 
 #include <algorithm>
-#include <new>
 #include <stdexcept>
 
 #include <fmt/format.h>
@@ -10,6 +9,7 @@
 #include <gort/base/metadata.h>
 #include <gort/base/units.h>
 #include <gort/gc/cycle.h>
+#include <gort/gc/or_bad_alloc.h>
 
 namespace gort::gc {
 
@@ -128,12 +128,9 @@ void add_root_range(const void* begin, const void* end) {
     throw std::invalid_argument(
         fmt::format("gort::add_root_range: begin {} is behind end {}", begin, end));
   }
-  bool added = false;
-  {
-    const gc::MaybeRuntimeScope runtime;
-    added = gc::ranges.add(static_cast<const char*>(begin), static_cast<const char*>(end));
-  }
-  if (!added) throw std::bad_alloc();  // not in the runtime: see gc::acquire_root()
+  gc::or_bad_alloc([begin, end] {
+    return gc::ranges.add(static_cast<const char*>(begin), static_cast<const char*>(end));
+  });
 }
 
 bool remove_root_range(const void* begin, const void* end) {
@@ -146,13 +143,9 @@ StackId register_stack(void* low, void* high) {
     throw std::invalid_argument(
         fmt::format("gort::register_stack: low {} is not below high {}", low, high));
   }
-  StackId stack = nullptr;
-  {
-    const gc::MaybeRuntimeScope runtime;
-    stack = gc::ranges.add_stack(static_cast<const char*>(low), static_cast<const char*>(high));
-  }
-  if (stack == nullptr) throw std::bad_alloc();  // not in the runtime: see gc::acquire_root()
-  return stack;
+  return gc::or_bad_alloc([low, high] {
+    return gc::ranges.add_stack(static_cast<const char*>(low), static_cast<const char*>(high));
+  });
 }
 
 void unregister_stack(StackId stack) {

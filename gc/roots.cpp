@@ -1,9 +1,8 @@
 #include <gort/gc/roots.h>
 
-#include <new>
-
 #include <gort/base/metadata.h>
 #include <gort/gc/barrier.h>
+#include <gort/gc/or_bad_alloc.h>
 #include <gort/gc/root.h>
 #include <gort/gc/world.h>
 
@@ -51,14 +50,7 @@ std::size_t RootTable::count() {
 }
 
 void** acquire_root(void* target) {
-  void** slot = nullptr;
-  {
-    const MaybeRuntimeScope runtime;
-    slot = roots.acquire(target);
-  }
-  // Not in the runtime: an exception needs malloc, and a stopped thread may hold its lock.
-  if (slot == nullptr) throw std::bad_alloc();
-  return slot;
+  return or_bad_alloc([target] { return roots.acquire(target); });
 }
 
 void set_root(void** slot, void* target) noexcept {

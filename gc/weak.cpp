@@ -1,8 +1,7 @@
 #include <gort/gc/weak.h>
 
-#include <new>
-
 #include <gort/base/metadata.h>
+#include <gort/gc/or_bad_alloc.h>
 #include <gort/gc/scan.h>
 #include <gort/gc/world.h>
 
@@ -85,13 +84,7 @@ std::size_t WeakTable::count() {
 }
 
 void** acquire_weak(void* target) {
-  void** slot = nullptr;
-  {
-    const MaybeRuntimeScope runtime;
-    slot = weak_slots.acquire(target);
-  }
-  if (slot == nullptr) throw std::bad_alloc();  // not in the runtime: see acquire_root()
-  return slot;
+  return or_bad_alloc([target] { return weak_slots.acquire(target); });
 }
 
 void release_weak(void** slot) noexcept {
