@@ -119,6 +119,8 @@ class PageAllocator {
   std::uint64_t frees() const { return frees_.load_relaxed(); }
   /// Idle bytes that lie in no page of the operating system that is idle and resident as a whole.
   std::size_t idle_too_small() const GORT_REQUIRES(lock);
+  /// Idle bytes behind `address` that can be given back; those go before a page at `address` does.
+  std::size_t releasable_above(std::uintptr_t address) const GORT_REQUIRES(lock);
 
   /// Recomputes the summaries and counts from the bitmaps and aborts if anything differs.
   void check() const GORT_REQUIRES(lock);

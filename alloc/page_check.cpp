@@ -2,6 +2,8 @@
 
 #include <gort/alloc/page_allocator.h>
 
+#include <algorithm>
+
 #include <gort/alloc/page_state.h>
 
 namespace gort::alloc {
@@ -18,6 +20,21 @@ std::size_t PageAllocator::idle_too_small() const {
       const std::uint64_t idle = ~(arena->used[w] | arena->returned[w]);
       pages += popcount(idle & ~whole_groups(idle, group));
     }
+  }
+  return pages * kPageSize;
+}
+
+std::size_t PageAllocator::releasable_above(std::uintptr_t address) const {
+  const std::size_t below = (address - window.base) / kPageSize + 1;
+  const std::size_t limit = window.arena_limit.load_relaxed() * kArenaPages;
+  std::size_t pages = 0;
+  for (std::size_t chunk = below / kChunkPages; chunk * kChunkPages < limit; ++chunk) {
+    const Arena* arena = arena_at(chunk / kArenaChunks);
+    if (arena == nullptr || chunk % kArenaChunks * kChunkPages >= arena->prepared) continue;
+    std::uint64_t idle[kChunkWords];
+    releasable(chunk, kChunkPages, system_pages(), idle);
+    const std::size_t first = std::max(below, chunk * kChunkPages) - chunk * kChunkPages;
+    pages += bits::count_range(idle, first, kChunkPages - first);
   }
   return pages * kPageSize;
 }

@@ -148,13 +148,12 @@ void Scavenger::cycle_ended(std::size_t last_heap_goal, std::size_t heap_goal) {
   goals_changed();
 }
 
-void Scavenger::set_heap_goal(std::size_t heap_goal) {
-  heap_goal_.store_relaxed(heap_goal);
-  goals_changed();
-}
-
-void Scavenger::set_memory_limit(std::size_t bytes) {
-  memory_limit_.store_relaxed(bytes);
+void Scavenger::settings_changed(std::size_t (*heap_goal)(), std::size_t (*memory_limit)()) {
+  {
+    LockGuard guard(lock_);
+    heap_goal_.store_relaxed(heap_goal());
+    memory_limit_.store_relaxed(memory_limit());
+  }
   goals_changed();
 }
 
@@ -206,7 +205,7 @@ std::size_t Scavenger::goal() const {
 
 std::size_t Scavenger::excess() const {
   const std::size_t retained = heap.pages.resident();
-  const std::size_t most = goal();
+  const std::size_t most = retained_goal(input());
   return retained <= most ? 0 : std::min(heap.pages.idle(), retained - most);
 }
 

@@ -7,7 +7,7 @@
 //                     or a memory limit
 //   off --- start ---> no thread -----------------> running <------------------------> resting
 //    ^                     ^                          |  ^
-//    |                     +------- fork (child) -----+  | 1 ms of work / 99 ms of pause
+//    |                     +------- fork (child) -----+  | 1 ms of work / a pause
 //    +------ stop ------------------------------------+--+
 //
 // The thread is made when there is first something to do, by who ends a cycle or sets a limit; not
@@ -29,8 +29,8 @@
 // on the value read first. The others change the heap with that lock held, then look at what is
 // published, then change the word. Whoever has the lock second sees what the other has done.
 //
-// Locks: lock_ (rank scavenger) is held while one piece is given back, and for start and stop, but
-// not while the thread is made.
+// Locks: lock_ (rank scavenger) is held while one piece is given back, for start and stop, and to
+// take settings over, but not while the thread is made.
 
 #include <csignal>
 #include <cstddef>
@@ -60,15 +60,18 @@ class Scavenger {
   /// A collection has ended: the heap goal that it kept to, and that of the next one (kNoGoal:
   /// none). Call it with no lock of rank scavenger or higher, the world running.
   void cycle_ended(std::size_t last_heap_goal, std::size_t heap_goal) GORT_EXCLUDES(lock_);
-  /// The next cycle's heap goal has changed between two cycles.
-  void set_heap_goal(std::size_t heap_goal) GORT_EXCLUDES(lock_);
-  /// kNoGoal: no limit.
-  void set_memory_limit(std::size_t bytes) GORT_EXCLUDES(lock_);
+  /// A setting has changed the next cycle's heap goal, or the memory limit (kNoGoal: none), between
+  /// two cycles. Both are asked for under the lock: of two threads that change settings at the same
+  /// time, the one that comes here last sees what both have done.
+  void settings_changed(std::size_t (*heap_goal)(), std::size_t (*memory_limit)())
+      GORT_EXCLUDES(lock_);
 
   /// Resident heap bytes (used + idle pages) above which idle ones go back; kNoGoal: there is none.
   std::size_t goal() const;
-  /// Idle bytes that are above the goal: what is going to be given back.
+  /// Idle bytes above the goal, or above what it would be if this scavenger were started: what is
+  /// going to be given back, or would be. The highest addresses go first.
   std::size_t excess() const;
+  bool started() const { return enabled_.load_relaxed(); }
 
   // --- hooks of the heap -------------------------------------------------------------------------
   /// Pages have become idle. After the page allocator's lock has been released.
@@ -129,7 +132,9 @@ class Scavenger {
   Atomic<bool> wake_on_free_{false};
   Atomic<std::size_t> wake_above_{kNoGoal};
 
-  // What the goals are made of. One writer at a time (the end of a cycle, a setter), read by all.
+  // What the goals are made of, read by all. One writer: the end of a cycle; of the last two also
+  // settings, under the lock. Where a setting and the end of a cycle meet, either's heap goal may
+  // stay; the end of the next cycle puts that right.
   Atomic<std::uint64_t> cycles_{0};
   Atomic<std::size_t> in_use_{0};
   Atomic<std::size_t> last_heap_goal_{0};

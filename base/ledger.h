@@ -25,7 +25,7 @@
 namespace gort {
 
 enum class Place : std::uint8_t {
-  live,            ///< objects allocated and not known dead, other than the next two
+  live,            ///< objects not known dead but for the next two, and spans being made
   map_live,        ///< bucket memory holding live cells, and map headers
   map_dead,        ///< bucket memory of reachable buckets holding no live cell
   awaiting_sweep,  ///< objects found dead by the last collection, not swept yet
@@ -75,6 +75,8 @@ constexpr std::array<Place, kPlaceCount> all_places() {
     "release_os_memory(), or a lower goal")                                                        \
   X(scavenger_pace, page_free, "idle pages above what the scavenger retains, on their way out",    \
     "time (the scavenger uses 1 % of the processors), or release_os_memory()")                     \
+  X(scavenger_off, page_free, "idle pages above what a scavenger would retain, but none runs",     \
+    "release_os_memory(), or start with Options::background_scavenger")                            \
   X(page_too_small, page_free, "idle pages smaller than, or not aligned to, a page of the system", \
     "the death of the neighbouring spans")
 

@@ -1,16 +1,23 @@
 #pragma once
 
 // Walks over a heap at rest: which slots hold objects, and which of those are maps. Everything here
-// needs the world stopped.
+// needs the world stopped. (And what ledger() and where_is() must say alike of idle pages.)
 
 #include <cstddef>
 
 #include <gort/alloc/heap.h>
+#include <gort/alloc/scavenger.h>
+#include <gort/base/ledger.h>
 #include <gort/base/metadata.h>
 #include <gort/gc/layout.h>
 #include <gort/hashmap/inspect.h>
 
 namespace gort {
+
+/// Why idle pages above the scavenger's goal (Scavenger::excess()) are still there.
+inline Reason above_goal_reason() {
+  return alloc::scavenger.started() ? Reason::scavenger_pace : Reason::scavenger_off;
+}
 
 /// What a slot holds.
 enum class SlotState : std::uint8_t {

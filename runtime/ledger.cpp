@@ -54,10 +54,10 @@ bool walk_heap(Ledger& out) {
     LockGuard guard(pages.lock);
     const std::size_t too_small = pages.idle_too_small();
     const std::size_t can_go = pages.idle() - too_small;
-    const std::size_t on_its_way = std::min(can_go, alloc::scavenger.excess());
+    const std::size_t above_goal = std::min(can_go, alloc::scavenger.excess());
     out.add(Reason::page_too_small, too_small);
-    out.add(Reason::scavenger_pace, on_its_way);
-    out.add(Reason::scavenger_goal, can_go - on_its_way);
+    out.add(above_goal_reason(), above_goal);
+    out.add(Reason::scavenger_goal, can_go - above_goal);
     out[Place::returned] = pages.returned();
     out[Place::reserved] = pages.reserved();
   }

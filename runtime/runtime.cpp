@@ -34,10 +34,17 @@ void trace(const gc::CycleRecord& cycle) {
   }
 }
 
-// At the end of each cycle, world running. An exception would leave the cycle half done.
+// When a cycle has marked, world running. An exception would leave the cycle half done.
 void cycle_ended(const gc::CycleRecord& cycle) noexcept {
   if (trace_cycles || trace_scavenger) trace(cycle);
   alloc::scavenger.cycle_ended(cycle.goal, cycle.next_goal);
+}
+
+// The scavenger takes locks that a stopper needs.
+void tell_scavenger() {
+  const gc::MaybeRuntimeScope runtime;
+  alloc::scavenger.settings_changed([] { return gc::collector.goal(); },
+                                    [] { return gc::collector.memory_limit(); });
 }
 
 }  // namespace
@@ -66,9 +73,11 @@ void start(const Options& options) {
   trace_cycles = options.gctrace;
   trace_scavenger = options.scavtrace;
   gc::collector.start(collector_options);  // throws if it is refused: then nothing has started
-  const gc::MaybeRuntimeScope runtime;     // as in set_gc_percent()
-  if (options.background_scavenger) alloc::scavenger.start();
-  alloc::scavenger.set_memory_limit(options.memory_limit);
+  if (options.background_scavenger) {
+    const gc::MaybeRuntimeScope runtime;
+    alloc::scavenger.start();
+  }
+  tell_scavenger();
 }
 
 void shutdown() {
@@ -101,16 +110,13 @@ std::size_t release_os_memory() {
 
 std::int64_t set_gc_percent(std::int64_t percent) {
   const std::int64_t before = gc::collector.set_gc_percent(percent);
-  const gc::MaybeRuntimeScope runtime;  // the scavenger takes locks that a stopper needs
-  alloc::scavenger.set_heap_goal(gc::collector.goal());
+  tell_scavenger();
   return before;
 }
 
 std::size_t set_memory_limit(std::size_t bytes) {
   const std::size_t before = gc::collector.set_memory_limit(bytes);
-  const gc::MaybeRuntimeScope runtime;
-  alloc::scavenger.set_heap_goal(gc::collector.goal());
-  alloc::scavenger.set_memory_limit(bytes);
+  tell_scavenger();
   return before;
 }
 

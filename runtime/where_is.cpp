@@ -25,7 +25,6 @@ bool can_be_given_back(const alloc::Arena& arena, std::size_t page) {
 
 void locate_page(const alloc::Arena& arena, Location& out) {
   const std::size_t page = (out.address - arena.start) >> kPageShift;
-  const bool above_goal = alloc::scavenger.excess() > 0;
   LockGuard guard(alloc::heap.pages.lock);  // the scavenger does not stop with the world
   if (page >= arena.prepared) {
     out.place = Place::reserved;
@@ -33,8 +32,9 @@ void locate_page(const alloc::Arena& arena, Location& out) {
     out.place = Place::returned;
   } else {
     set_reason(out, !can_be_given_back(arena, page) ? Reason::page_too_small
-                    : above_goal                    ? Reason::scavenger_pace
-                                                    : Reason::scavenger_goal);
+                    : alloc::heap.pages.releasable_above(out.address) >= alloc::scavenger.excess()
+                        ? Reason::scavenger_goal
+                        : above_goal_reason());
   }
 }
 

@@ -60,8 +60,9 @@ struct Scavenged {
     scavenger.cycle_ended(4_MiB, 4_MiB);
     heap.flip_sweepgen();
     // in_use_at_flip is 0 here, as these runs are no spans; say the goal by way of the limit.
-    scavenger.set_memory_limit(
-        static_cast<std::size_t>(static_cast<double>(goal + metadata_bytes()) / kLimitShare));
+    static std::size_t limit;
+    limit = static_cast<std::size_t>(static_cast<double>(goal + metadata_bytes()) / kLimitShare);
+    scavenger.settings_changed([] { return 4_MiB; }, [] { return limit; });
   }
   static std::size_t metadata_bytes() { return metadata::bytes(); }
 };

@@ -349,6 +349,42 @@ TEST_CASE("the background scavenger can be left out", "[runtime][scavenger]") {
   const Ledger l = ledger();
   CHECK(l[Place::page_free] > 10_MiB);
   CHECK(l[Reason::scavenger_pace] == 0);
+  CHECK(l[Reason::scavenger_off] == l[Place::page_free]);
+}
+
+TEST_CASE("ledger and where_is agree about which idle pages are above the goal",
+          "[runtime][scavenger][ledger][where_is]") {
+  Options options;
+  options.gc_percent = -1;
+  options.background_scavenger = false;
+  const Runtime runtime(options);
+  {
+    Root<Node> dropped;
+    build(dropped, 20_MiB);
+  }
+  collect();
+  set_memory_limit(10_MiB);
+  const Ledger l = ledger();
+  CHECK(l[Reason::scavenger_off] > 5_MiB);
+  CHECK(l[Reason::scavenger_goal] > 5_MiB);
+  std::size_t above = 0, within = 0;
+  std::uintptr_t lowest_above = UINTPTR_MAX, highest_within = 0;
+  const std::uintptr_t end = alloc::place_address(alloc::window.arena_limit.load_relaxed());
+  for (std::uintptr_t page = alloc::window.base; page < end; page += kPageSize) {
+    const Location at = where_is(reinterpret_cast<const void*>(page));
+    if (at.place != Place::page_free) continue;
+    if (at.reason == Reason::scavenger_off) {
+      above += kPageSize;
+      lowest_above = std::min(lowest_above, page);
+    } else {
+      CHECK(at.reason == Reason::scavenger_goal);
+      within += kPageSize;
+      highest_within = std::max(highest_within, page);
+    }
+  }
+  CHECK(above + within == l[Place::page_free]);
+  CHECK(above - l[Reason::scavenger_off] < kPageSize);  // whole pages
+  CHECK(highest_within < lowest_above);
 }
 
 // Who has stopped the world needs these locks: it would wait for ever for a thread that a signal
@@ -389,6 +425,32 @@ TEST_CASE("a thread that changes the settings takes locks in the runtime", "[run
   const Blocking blocking;
   releases.join();
   changes.join();
+}
+
+// Each used to hand the scavenger what it had set itself, and the other's could arrive last.
+TEST_CASE("of two limits that are set at the same time, collector and scavenger keep the same",
+          "[runtime][scavenger]") {
+  const Runtime runtime(Options{.gc_percent = -1});
+  constexpr unsigned kRounds = 20'000;
+  std::atomic<unsigned> round{0};
+  std::atomic<unsigned> done{0};
+  std::thread other([&] {
+    for (unsigned i = 1; i <= kRounds; ++i) {
+      while (round < i) std::this_thread::yield();
+      set_memory_limit(2_GiB);
+      done = i;
+    }
+  });
+  unsigned apart = 0;
+  for (unsigned i = 1; i <= kRounds; ++i) {
+    round = i;
+    set_memory_limit(1_GiB);
+    while (done < i) std::this_thread::yield();
+    const bool first = alloc::scavenger.goal() < 1_GiB;
+    if (first != (gc::collector.memory_limit() == 1_GiB)) ++apart;
+  }
+  other.join();
+  CHECK(apart == 0);
 }
 
 #if !GORT_TSAN  // no signal is installed there that could be refused
