@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <climits>
-#include <cstring>
 #include <stdexcept>
 
 #include <fmt/format.h>
@@ -316,15 +315,15 @@ std::size_t Collector::set_memory_limit(std::size_t bytes) {
 void Collector::finish_cycle(const CycleRecord& record) {
   {
     LockGuard guard(record_lock_);
-    last_ = record;
-    const std::size_t at = (record.number + kPauseRing - 1) % kPauseRing;
-    pause_ns_[at] = static_cast<std::uint64_t>(record.stops_ns);
-    pause_end_[at] = static_cast<std::uint64_t>(record.end_wall_ns);
+    history_.last = record;
+    const std::size_t at = (record.number + CycleHistory::kPauses - 1) % CycleHistory::kPauses;
+    history_.pause_ns[at] = static_cast<std::uint64_t>(record.stops_ns);
+    history_.pause_end[at] = static_cast<std::uint64_t>(record.end_wall_ns);
+    counters.cycles.fetch_add_relaxed(1);
+    if (record.reason == CycleReason::forced) counters.forced_cycles.fetch_add_relaxed(1);
+    counters.stop_ns.fetch_add_relaxed(static_cast<std::uint64_t>(record.stops_ns));
   }
-  counters.cycles.fetch_add_relaxed(1);
-  if (record.reason == CycleReason::forced) counters.forced_cycles.fetch_add_relaxed(1);
   if (record.reason == CycleReason::emergency) counters.emergency_cycles.fetch_add_relaxed(1);
-  counters.stop_ns.fetch_add_relaxed(static_cast<std::uint64_t>(record.stops_ns));
   counters.mark_ns.fetch_add_relaxed(static_cast<std::uint64_t>(record.mark_ns));
   if (options_.on_cycle != nullptr) options_.on_cycle(record);
 }
@@ -332,15 +331,17 @@ void Collector::finish_cycle(const CycleRecord& record) {
 CycleRecord Collector::last_cycle() {
   const MaybeRuntimeScope runtime;
   LockGuard guard(record_lock_);
-  return last_;
+  return history_.last;
 }
 
-void Collector::copy_pauses(std::uint64_t (&pause_ns)[kPauseRing],
-                            std::uint64_t (&pause_end)[kPauseRing]) {
+CycleHistory Collector::history() {
   const MaybeRuntimeScope runtime;
   LockGuard guard(record_lock_);
-  std::memcpy(pause_ns, pause_ns_, sizeof pause_ns);
-  std::memcpy(pause_end, pause_end_, sizeof pause_end);
+  CycleHistory out = history_;
+  out.cycles = counters.cycles.load_relaxed();
+  out.forced_cycles = counters.forced_cycles.load_relaxed();
+  out.stop_ns = counters.stop_ns.load_relaxed();
+  return out;
 }
 
 }  // namespace gort::gc

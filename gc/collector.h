@@ -25,6 +25,7 @@
 // Locks: the collection lock (rank collection) is held through a cycle. Settings are atomics; what
 // follows from them is computed under a lock of its own (update_goal).
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 
@@ -59,8 +60,8 @@ struct CollectorOptions {
   std::size_t markers = 0;
   /// Destructors and cleanups run on a thread of their own; otherwise only in run_cleanups().
   bool cleanup_thread = true;
-  /// Called at the end of each cycle, world running, on the thread that ran it: must not allocate
-  /// and not throw.
+  /// Called when a cycle has marked and before it sweeps, world running, on the thread that ran it:
+  /// must not allocate and not throw.
   void (*on_cycle)(const CycleRecord&) = nullptr;
   /// Called on the same thread when a cycle reaches a phase, world running; it may take its time.
   void (*on_phase)(Phase) = nullptr;
@@ -73,6 +74,19 @@ struct CollectorOptions {
   std::int64_t limiter_capacity = -1;
   /// The CPU limiter's clock, for tests; null: the system's. Any thread, in the runtime.
   CpuTimes (*cpu_times)() = nullptr;
+};
+
+/// What the finished cycles have left behind.
+struct CycleHistory {
+  static constexpr std::size_t kPauses = 256;  // as in Go's MemStats
+  CycleRecord last;                            ///< number 0: there was none
+  std::uint64_t cycles = 0;
+  std::uint64_t forced_cycles = 0;
+  std::uint64_t stop_ns = 0;  ///< of all cycles, and of those that were given up
+  /// How long the last cycles stopped the world, and when they ended, in ns since 1970. Cycle n is
+  /// at (n + 255) % 256.
+  std::array<std::uint64_t, kPauses> pause_ns{};
+  std::array<std::uint64_t, kPauses> pause_end{};
 };
 
 class Collector {
@@ -101,10 +115,7 @@ class Collector {
   double cpu_share() const;
   /// The last finished cycle (number 0: none yet).
   CycleRecord last_cycle();
-  /// Lengths of the last pauses and when they ended, a ring of 256 as in Go's MemStats; cycle n is
-  /// at (n + 255) % 256.
-  static constexpr std::size_t kPauseRing = 256;
-  void copy_pauses(std::uint64_t (&pause_ns)[kPauseRing], std::uint64_t (&pause_end)[kPauseRing]);
+  CycleHistory history();
 
   /// Runs `f(context)` with the world stopped and every cache's numbers readable, at any phase of a
   /// cycle. The calling thread must be attached; `f` must not allocate from the heap.
@@ -221,9 +232,7 @@ class Collector {
   Atomic<std::size_t> limiter_asked_again_{0};  ///< value of heap_live at which to ask it again
 
   Lock record_lock_{LockRank::leaf};
-  CycleRecord last_ GORT_GUARDED_BY(record_lock_);
-  std::uint64_t pause_ns_[kPauseRing] GORT_GUARDED_BY(record_lock_) = {};
-  std::uint64_t pause_end_[kPauseRing] GORT_GUARDED_BY(record_lock_) = {};
+  CycleHistory history_ GORT_GUARDED_BY(record_lock_);
 };
 
 extern GORT_API Collector collector;

@@ -22,7 +22,7 @@ struct CycleRecord {
   std::int64_t last_stop_ns = 0;     ///< the stop that ended marking
   std::int64_t longest_stop_ns = 0;  ///< of all stops
   std::int64_t stops_ns = 0;         ///< all stops together
-  std::uint32_t stops = 0;           ///< 2, or more if marking was not over when it seemed so
+  std::uint32_t stops = 0;           ///< 1 (small heap), 2, or more: marking was not over
   std::size_t heap_start = 0;        ///< heap_live at the first stop
   std::size_t heap_end = 0;          ///< heap_live at the last stop
   std::size_t marked = 0;            ///< live bytes, with what was allocated during marking

@@ -10,8 +10,9 @@
 // running (and any further stop that did not end it). d and h are a and c on all P processors; e is
 // the processor time of allocating threads that helped, f that of the collector's own thread and
 // its dedicated workers, g that of workers on processors that nobody used. x, y, z are the heap
-// when marking began, when it ended, and what was marked. U is the share of all processors that
-// collections have used since the start.
+// when marking began, when it ended, and what was marked. S and L are what was scanned of stacks,
+// and of roots (Go's are its globals). U is the share of all processors that collections have used
+// since the start.
 
 #include <string>
 
@@ -24,8 +25,8 @@ namespace gort {
 std::string gctrace_line(const gc::CycleRecord& cycle, std::int64_t start_ns,
                          int gc_percent_of_cpu);
 
-/// Nanoseconds as Go prints them in milliseconds: two significant digits below 10 ms, whole ms
-/// above, 0 below a microsecond.
+/// Nanoseconds as Go prints them in milliseconds, rounded down: whole ones from 10 ms up, below
+/// that two significant digits and at most three decimals.
 std::string gctrace_ms(std::int64_t ns);
 
 }  // namespace gort

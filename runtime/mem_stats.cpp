@@ -1,7 +1,6 @@
 #include <gort/runtime/mem_stats.h>
 
 #include <gort/alloc/heap.h>
-#include <gort/base/counters.h>
 #include <gort/base/metadata.h>
 #include <gort/gc/collector.h>
 
@@ -71,14 +70,14 @@ MemStats mem_stats() {
     add_objects(out);
     add_memory(out);
   });
-  const gc::CycleRecord last = gc::collector.last_cycle();
+  const gc::CycleHistory history = gc::collector.history();
   out.NextGC = gc::collector.goal();
-  out.LastGC = static_cast<std::uint64_t>(last.end_wall_ns);
-  out.NumGC = static_cast<std::uint32_t>(counters.cycles.load_relaxed());
-  out.NumForcedGC = static_cast<std::uint32_t>(counters.forced_cycles.load_relaxed());
-  out.PauseTotalNs = counters.stop_ns.load_relaxed();
-  gc::collector.copy_pauses(reinterpret_cast<std::uint64_t(&)[256]>(*out.PauseNs.data()),
-                            reinterpret_cast<std::uint64_t(&)[256]>(*out.PauseEnd.data()));
+  out.LastGC = static_cast<std::uint64_t>(history.last.end_wall_ns);
+  out.NumGC = static_cast<std::uint32_t>(history.cycles);
+  out.NumForcedGC = static_cast<std::uint32_t>(history.forced_cycles);
+  out.PauseTotalNs = history.stop_ns;
+  out.PauseNs = history.pause_ns;
+  out.PauseEnd = history.pause_end;
   out.GCCPUFraction = gc::collector.cpu_share();
   return out;
 }

@@ -9,7 +9,8 @@
 namespace gort {
 
 /// Statistics with Go's names and Go's meaning (runtime.MemStats); what does not exist in gort is
-/// named so and is 0. Sizes in bytes. One consistent moment: the world is stopped to take it.
+/// named so and is 0. Sizes in bytes. Those of the heap are of one moment, as the world is stopped
+/// to take them; those of collections, of one soon after.
 ///
 ///     Sys      == HeapSys + StackSys + MSpanSys + MCacheSys + BuckHashSys + GCSys + OtherSys
 ///     HeapSys  == HeapInuse + HeapIdle

@@ -36,9 +36,16 @@ TEST_CASE("times have Go's two digits", "[runtime][gctrace]") {
   CHECK(gctrace_ms(0) == "0");
   CHECK(gctrace_ms(999) == "0");
   CHECK(gctrace_ms(1'000) == "0.001");
+  CHECK(gctrace_ms(1'999) == "0.001");
   CHECK(gctrace_ms(12'345) == "0.012");
+  CHECK(gctrace_ms(99'999) == "0.099");
+  CHECK(gctrace_ms(100'000) == "0.10");
   CHECK(gctrace_ms(123'456) == "0.12");
+  CHECK(gctrace_ms(999'999) == "0.99");
+  CHECK(gctrace_ms(1'000'000) == "1.0");
   CHECK(gctrace_ms(1'234'567) == "1.2");
+  CHECK(gctrace_ms(9'999'999) == "9.9");
+  CHECK(gctrace_ms(10'000'000) == "10");
   CHECK(gctrace_ms(12'345'678) == "12");
   CHECK(gctrace_ms(1'234'567'890) == "1234");
 }
@@ -47,7 +54,7 @@ TEST_CASE("a line has Go's shape", "[runtime][gctrace]") {
   gc::CycleRecord cycle;
   cycle.number = 7;
   cycle.reason = gc::CycleReason::forced;
-  cycle.start_ns = 1'186'000'000;
+  cycle.start_ns = 1'186'999'999;
   cycle.first_stop_ns = 5'000;
   cycle.mark_ns = 2'500'000;
   cycle.last_stop_ns = 120'000;
@@ -58,10 +65,12 @@ TEST_CASE("a line has Go's shape", "[runtime][gctrace]") {
   cycle.heap_end = 44 << 20;
   cycle.marked = 12 << 20;
   cycle.goal = 81 << 20;
+  cycle.stack_bytes = (3 << 20) - 1;
+  cycle.root_bytes = 5 << 20;
   const unsigned p = std::thread::hardware_concurrency();
   CHECK(gctrace_line(cycle, 1'000'000'000, 3) ==
         fmt::format("gc 7 @0.186s 3%: 0.005+2.5+0.12 ms clock, {}+0.030/2.1/1.4+{} ms cpu, "
-                    "40->44->12 MB, 81 MB goal, 0 MB stacks, 0 MB globals, {} P (forced)",
+                    "40->44->12 MB, 81 MB goal, 2 MB stacks, 5 MB globals, {} P (forced)",
                     gctrace_ms(5'000 * p), gctrace_ms(120'000 * p), p));
 }
 

@@ -65,6 +65,28 @@ TEST_CASE("settings apply at once", "[runtime]") {
   shutdown();
 }
 
+TEST_CASE("MemStats tells of the collections at one moment", "[runtime][mem_stats]") {
+  start();
+  std::atomic<bool> enough{false};
+  std::thread other([&] {
+    const AttachThread attach;
+    while (!enough) make_array<char>(1 << 10);
+  });
+  while (mem_stats().NumGC == 0) std::this_thread::yield();
+  int apart = 0;
+  for (int i = 0; i < 20'000; ++i) {
+    const MemStats s = mem_stats();
+    if (s.PauseEnd[(s.NumGC + 255) % 256] != s.LastGC) ++apart;
+  }
+  enough = true;
+  {
+    const Blocking blocking;
+    other.join();
+  }
+  CHECK(apart == 0);
+  shutdown();
+}
+
 TEST_CASE("MemStats counts as Go does", "[runtime][mem_stats]") {
   start(Options{.gc_percent = -1, .conservative_stacks = false});
   const MemStats before = mem_stats();
