@@ -10,8 +10,7 @@
 //                            of random keys; with a plain multiplication as the second round one
 //                            seed in 10^5 is still bad: tests/hashmap/hash_test.cpp
 //     float, double          as their bits; +0 and -0 hash alike; a NaN gets a fresh random hash
-//     each
-//                            time, as in Go, so that many NaNs do not pile up in one chain
+//                            each time, as in Go, so that many NaNs do not pile up in one chain
 //     String, string_view    up to 16 bytes: as two words, the product of which is folded, and the
 //                            result again with the length (wyhash does it so); longer ones by XXH3
 //                            with a 64-bit seed
@@ -19,7 +18,7 @@
 //     empty classes          a constant
 //     array, pair            their parts, each seeded with the hash so far
 //
-// Whoever does not know the process's random words cannot choose keys that collide. Two maps with
+// Whoever does not know the process's random word cannot choose keys that collide. Two maps with
 // the same keys lay them out differently, since their seeds differ; inserting one map's keys in the
 // order of another's is therefore no bad case.
 //
@@ -89,7 +88,7 @@ std::uint64_t hash_key(const K& key, std::uint64_t seed) {
       std::memcpy(&word, &key, sizeof(K));
       return hash_word(word, seed);
     } else {
-      return hash_bytes(&key, sizeof(K), seed);
+      return hash_bytes(&key, sizeof(K), seed ^ hash_secret.first);
     }
   }
 }
