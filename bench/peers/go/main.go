@@ -9,6 +9,7 @@ import (
 )
 
 const usage = `usage: %s binary_trees DEPTH | ring scan16|scan64|scan256|noscan64 THREADS OPS |
+       scaling KIND THREADS ROUNDS |
        graph NODES COLLECTIONS | pause MIB THREADS OPS | drop MIB |
        larson THREADS ROUNDS | gcbench DEPTH | window KEPT MESSAGES | growth MIB |
        map int64|string KEYS OPS | map_latency KEYS
@@ -40,6 +41,10 @@ func main() {
 		binaryTrees(number(args[1]))
 	case args[0] == "ring" && n == 3:
 		ring(args[1], number(args[2]), number(args[3]))
+	case args[0] == "scaling" && n == 3:
+		scaling(args[1], number(args[2]), number(args[3]))
+	case args[0] == "slices" && n == 2: // a process of scaling()
+		slices(args[1], number(args[2]))
 	case args[0] == "graph" && n == 2:
 		graph(number(args[1]), number(args[2]))
 	case args[0] == "pause" && n == 3:

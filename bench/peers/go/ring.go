@@ -18,25 +18,41 @@ type noscan64 struct{ data [8]uint64 }
 
 const ringLive = 4096
 
-func turnScan16(ops uint64) (checksum uint64) {
-	slots := make([]*scan16, ringLive)
-	for i := uint64(0); i < ops; i++ {
+// One goroutine's: turn() makes objects first, first + 1, ... and returns what it has read from those
+// that fell out; clear() lets all fall out.
+type objectRing interface {
+	turn(first, count uint64) uint64
+	clear() uint64
+}
+
+type ringScan16 struct{ slots [ringLive]*scan16 }
+
+func (r *ringScan16) turn(first, count uint64) (checksum uint64) {
+	slots := r.slots[:]
+	for i := first; i < first+count; i++ {
 		if old := slots[i%ringLive]; old != nil {
 			checksum++
 		}
 		slots[i%ringLive] = &scan16{}
 	}
-	for _, old := range slots {
+	return checksum
+}
+
+func (r *ringScan16) clear() (checksum uint64) {
+	for i, old := range r.slots {
 		if old != nil {
 			checksum++
 		}
+		r.slots[i] = nil
 	}
 	return checksum
 }
 
-func turnScan64(ops uint64) (checksum uint64) {
-	slots := make([]*scan64, ringLive)
-	for i := uint64(0); i < ops; i++ {
+type ringScan64 struct{ slots [ringLive]*scan64 }
+
+func (r *ringScan64) turn(first, count uint64) (checksum uint64) {
+	slots := r.slots[:]
+	for i := first; i < first+count; i++ {
 		if old := slots[i%ringLive]; old != nil {
 			checksum += old.data[0]
 		}
@@ -44,17 +60,24 @@ func turnScan64(ops uint64) (checksum uint64) {
 		object.data[0] = i
 		slots[i%ringLive] = object
 	}
-	for _, old := range slots {
+	return checksum
+}
+
+func (r *ringScan64) clear() (checksum uint64) {
+	for i, old := range r.slots {
 		if old != nil {
 			checksum += old.data[0]
 		}
+		r.slots[i] = nil
 	}
 	return checksum
 }
 
-func turnScan256(ops uint64) (checksum uint64) {
-	slots := make([]*scan256, ringLive)
-	for i := uint64(0); i < ops; i++ {
+type ringScan256 struct{ slots [ringLive]*scan256 }
+
+func (r *ringScan256) turn(first, count uint64) (checksum uint64) {
+	slots := r.slots[:]
+	for i := first; i < first+count; i++ {
 		if old := slots[i%ringLive]; old != nil {
 			checksum += old.data[0]
 		}
@@ -62,17 +85,24 @@ func turnScan256(ops uint64) (checksum uint64) {
 		object.data[0] = i
 		slots[i%ringLive] = object
 	}
-	for _, old := range slots {
+	return checksum
+}
+
+func (r *ringScan256) clear() (checksum uint64) {
+	for i, old := range r.slots {
 		if old != nil {
 			checksum += old.data[0]
 		}
+		r.slots[i] = nil
 	}
 	return checksum
 }
 
-func turnNoscan64(ops uint64) (checksum uint64) {
-	slots := make([]*noscan64, ringLive)
-	for i := uint64(0); i < ops; i++ {
+type ringNoscan64 struct{ slots [ringLive]*noscan64 }
+
+func (r *ringNoscan64) turn(first, count uint64) (checksum uint64) {
+	slots := r.slots[:]
+	for i := first; i < first+count; i++ {
 		if old := slots[i%ringLive]; old != nil {
 			checksum += old.data[0]
 		}
@@ -80,22 +110,43 @@ func turnNoscan64(ops uint64) (checksum uint64) {
 		object.data[0] = i
 		slots[i%ringLive] = object
 	}
-	for _, old := range slots {
+	return checksum
+}
+
+func (r *ringNoscan64) clear() (checksum uint64) {
+	for i, old := range r.slots {
 		if old != nil {
 			checksum += old.data[0]
 		}
+		r.slots[i] = nil
 	}
 	return checksum
 }
 
-func ring(kind string, threads, ops int) {
-	turn, known := map[string]func(uint64) uint64{"scan16": turnScan16, "scan64": turnScan64,
-		"scan256": turnScan256, "noscan64": turnNoscan64}[kind]
-	if !known {
-		fail()
+// Of the objects of this kind; the program ends if there is no such kind.
+func newRing(kind string) objectRing {
+	switch kind {
+	case "scan16":
+		return new(ringScan16)
+	case "scan64":
+		return new(ringScan64)
+	case "scan256":
+		return new(ringScan256)
+	case "noscan64":
+		return new(ringNoscan64)
 	}
+	fail()
+	return nil
+}
+
+func ring(kind string, threads, ops int) {
+	newRing(kind)
 	sums := make([]uint64, threads)
-	m := runThreads(threads, func(t int) { sums[t] = turn(uint64(ops)) })
+	m := runThreads(threads, func(t int) {
+		r := newRing(kind)
+		sums[t] = r.turn(0, uint64(ops))
+		sums[t] += r.clear()
+	})
 	var checksum uint64
 	for _, sum := range sums {
 		checksum = mix(checksum, sum)
