@@ -31,7 +31,8 @@
 //
 // Guards. Entries of a page table are written by the page's owner and read by anybody (release,
 // acquire), the tables of arenas and page tables likewise (they go away at shutdown only).
-// Everything else: the heap lock.
+// huge_chunks is written with the heap lock held and read by anybody; touched_huge_pages belongs to
+// who touches. Everything else: the heap lock.
 
 #include <cstddef>
 #include <cstdint>

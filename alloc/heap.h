@@ -3,13 +3,13 @@
 // The heap: pages become spans, spans become pages, and the books of both.
 //
 //   down   page allocator -> span -> central list -> thread cache -> object
-//   up     object found dead -> slot free (sweep) -> span empty -> page allocator -> operating
-//   system
+//   up     object found dead -> slot free (sweep) -> span empty -> page allocator -> system
 //
 // Books (all in bytes or objects, exact whenever the world is stopped):
 //     objects alive or not known dead of span class c
 //         == allocated_objects[c] + sum over caches of uncounted(c) - freed_objects[c]
-//     span_bytes() == sum over spans of their bytes == pages.used() - pages in page caches
+//     span_bytes() == sum over spans of their bytes
+//         == pages.used() - pages in page caches - unpublished_bytes()
 //
 // `heap_live` is the pacer's number, not the books': bytes that the last cycle marked plus bytes of
 // runs and large objects handed out since. It counts a run when it is handed out, and the allowance
@@ -99,7 +99,7 @@ class Heap {
   std::size_t in_use_at_flip() const { return in_use_at_flip_.load_relaxed(); }
 
   alignas(64) Atomic<std::size_t> heap_live{0};
-  /// Read at every refill, written twice a cycle: on a line of their own, like the two below.
+  // The next four are read at every refill and seldom written: on a line of their own.
   /// Markers run: what is allocated now is born marked (thread_cache.h, "black"). Written with the
   /// world stopped.
   alignas(64) Atomic<bool> allocate_black{false};

@@ -14,6 +14,7 @@
 // idle_bytes() and returned_bytes() of every cache out of its used() and adds them to the places
 // where they belong:
 //     pages.used() == bytes of spans + sum over caches of (idle_bytes + returned_bytes)
+//                     + unpublished pages (unpublished.h)
 //
 // Guard: the owning thread alone, or whoever stopped the world.
 

@@ -17,10 +17,11 @@
 // (Go, src/runtime/mgcscavenge.go. Goal B of Go 1.19 to 1.21.0 is computed as limit * 95 and never
 // works, golang/go issue 62449; here it is limit * 95 / 100.)
 //
-// Pace. The scavenger may use 1 % of the processors. After work of w nanoseconds it is quiet for
-// 99 w; time that it slept too long counts for the next pause, but at most kBurst of it (the
-// generic cell rate algorithm of ATM networks; Go approaches the same with a PI controller on the
-// ratio of sleep to work). So over any time t:
+// Pace. The scavenger may use 1 % of the processors' time, its `share` of one processor's. After
+// work of w nanoseconds it is quiet for w / share - w, on one processor 99 w; time that it slept
+// too long counts for the next pause, but at most kBurst of it (the generic cell rate algorithm of
+// ATM networks; Go approaches the same with a PI controller on the ratio of sleep to work). So over
+// any time t:
 //
 //     work(t) <= share * (t + kBurst) + one quantum + one release
 

@@ -6,14 +6,13 @@
 // mksizeclasses.go), so that a block in gort is exactly as large as the block real Go would use:
 //
 //   1. Sizes rise by a step that starts at 8 and grows at powers of two: 16 from 32, size/8 from
-//   128,
-//      256 from 2048.
+//      128, 256 from 2048.
 //   2. For each size take the fewest pages (at least kMinSpanPages: 1 in Go) whose tail waste is at
 //      most 1/8 of the span.
 //   3. A size that gives the same pages and the same number of slots as the class before replaces
 //      that class: it is the same span with larger slots.
 //   4. At the end, every class is widened to the largest multiple of 128 (up to 32 KiB) that keeps
-//   its number of slots.
+//      its number of slots.
 //
 // Class 0 stands for large objects and has no slot size. Equation, for every class c > 0:
 //     objects[c] == pages[c] * kPageSize / size[c]  (integer division)

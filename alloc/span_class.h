@@ -4,8 +4,7 @@
 //
 //   base noscan  [2c + 1]   size class c, no slot holds references
 //   base scan    [2c]       size class c, "described": the span carries one tag per slot, written
-//   at
-//                           allocation, so objects of any layout may share the span
+//                           at allocation, so objects of any layout may share the span
 //   uniform      [136...]   size class c and one tag for the whole span: all its objects have the
 //                           same layout, allocation writes nothing, and a marker finds the layout
 //                           in the record it has at hand anyway. Registered at run time

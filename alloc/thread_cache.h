@@ -165,7 +165,7 @@ class ThreadCache {
   Atomic<char*> tiny_block_{nullptr};  ///< 16-byte block that tiny objects come from
   std::size_t allowance_ = 0;          ///< counted in heap.heap_live, not handed out
   std::int64_t sweep_debt_ = 0;        ///< bytes of spans; a flush forgives it
-  std::size_t tiny_used_ = 0;          ///< bytes of it that are taken
+  std::size_t tiny_used_ = 0;          ///< bytes of tiny_block_ that are taken
   Atomic<std::uint64_t> tiny_allocations_{0};
 };
 

@@ -4,8 +4,7 @@
 // the system put memory behind them. That takes long, so the world may stop meanwhile, and the
 // process may fork:
 //
-//     used pages == pages of spans + free pages of caches + unpublished pages        (world
-//     stopped)
+//     used pages == pages of spans + free pages of caches + unpublished pages     (world stopped)
 //
 // A thread's are a list that begins in its cache, and whose links are on its stack: a signal's
 // handler that allocates while its thread is in here puts its own in front. The child of a fork

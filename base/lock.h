@@ -22,7 +22,6 @@ namespace gort {
 
 /// Lowest first: hold a lock, and you may take only those further down.
 enum class LockRank : std::uint8_t {
-  runtime,     ///< start, shutdown, options
   collection,  ///< one collection cycle at a time
   world,       ///< list of attached threads, stop requests
   outsiders,   ///< what threads that are not attached do to roots, and stops of the world
@@ -30,7 +29,7 @@ enum class LockRank : std::uint8_t {
   weak,        ///< weak slots
   ranges,      ///< registered ranges and stacks
   cleanups,    ///< queue of cleanups
-  layouts,     ///< table of type layouts
+  layouts,     ///< tables of type layouts and of uniform classes
   span_class,  ///< registration of span classes
   mark_pool,   ///< grey objects shared by markers
   central,     ///< one central list (one a span class and shard)

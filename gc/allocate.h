@@ -6,9 +6,10 @@
 // reaches it: a scanned stack, a Root, or a reference word of a live object. A thread that was
 // never attached is attached by its first allocation. Any allocation may run a collection.
 //
-// Errors: std::bad_alloc if the operating system refuses memory even after an emergency collection,
-// or if a size overflows or exceeds the address window. The heap is intact afterwards.
-// Thread safety: any thread.
+// Errors: std::bad_alloc if the operating system refuses memory even after an emergency collection
+// and Options::out_of_memory has given up, or if a size overflows or exceeds the address window.
+// The heap is intact afterwards. What attaching throws (AttachThread), where an allocation
+// attaches. Thread safety: any thread.
 
 #include <cstddef>
 #include <limits>
@@ -24,7 +25,8 @@ namespace gort::gc {
 
 /// `bytes` zeroed bytes whose elements have this layout (kNoReferences: never scanned). Aligned to
 /// 8 bytes, to 16 from 16 bytes on if the slot size allows (sizes that are multiples of 16), to a
-/// page above 32 KiB. Zero bytes give a distinct address.
+/// page above 32 KiB; below 16 bytes without references, to the largest power of two, at most 8,
+/// that divides the size. Zero bytes give a distinct address.
 GORT_API void* allocate(std::size_t bytes, LayoutId layout);
 
 /// Has `destroy(object)` called once the object is dead; see cleanup.h. Throws std::bad_alloc.

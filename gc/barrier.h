@@ -23,7 +23,8 @@
 //                        interrupted thread, and that stop scans those once more
 //
 // With the test before the store, a thread stopped in between by the first stop would later store
-// without recording: a lost object. tests/gc/barrier_test.cpp has these windows one by one.
+// without recording: a lost object. tests/gc/window_test.cpp and barrier_test.cpp hold threads in
+// these windows.
 //
 // `marking` is written with the world stopped only, so it is constant in a runtime region.
 

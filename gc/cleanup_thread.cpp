@@ -1,6 +1,7 @@
 // The thread that destructors and cleanups run on. To the world it is a thread of the program: its
-// stack is scanned, and it is stopped by signal, since the code that it runs is the program's. That
-// is why it blocks all signals but that one: an embedder's handlers run on the embedder's threads.
+// stack is scanned, and it is stopped by signal, since the code that it runs is the program's. All
+// other signals but those of a fault it blocks: an embedder's handlers run on the embedder's
+// threads.
 
 #include <climits>
 #include <exception>

@@ -36,7 +36,7 @@ namespace gort::gc {
 /// Processor time since some moment in the past, in nanoseconds.
 struct CpuTimes {
   std::int64_t collecting = 0;  ///< by the collector's thread and by threads that help it
-  std::int64_t running = 0;     ///< by everything else in the process
+  std::int64_t running = 0;     ///< by the rest of the process, but for workers on idle processors
 };
 
 class CpuLimiter {

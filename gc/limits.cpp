@@ -3,8 +3,9 @@
 // The CPU limiter: who measures, and who asks it.
 //
 // Collecting is what the thread that runs a cycle has used of its processor from begin to end, its
-// sleeps left out, and what allocating threads have used to help it. It is charged every 2 MiB that
-// a cycle marks and at its ends. Until then it passes for the program's own, which the next charge
+// sleeps left out, what allocating threads have used to help it, and what dedicated workers have,
+// which is charged when marking ends. The others are charged every 2 MiB that a cycle marks and at
+// its ends. Until then it passes for the program's own, which the next charge
 // puts right: what the limiter adds up is differences of totals.
 //
 // While it is limiting, threads that allocate ask it again now and then, as no cycle may come.

@@ -7,7 +7,8 @@
 // to find the memory first. The thread is parked meanwhile (Heap::while_parked), so the stopper
 // does not wait for it. But inside the system it does not give its processor away, and a running
 // thread may be queued behind it, which the system is slow to move to an idle processor. So before
-// a cycle stops the world it lets the long calls under way come to their end, and new ones wait.
+// a cycle on the collector's thread stops the world it lets the long calls under way come to their
+// end, and new ones wait.
 //
 //     caller:   begin(): calls += 1;  if held: calls -= 1, wait, again      end(): calls -= 1
 //     stopper:  hold():  held := 1;   wait until calls == 0                 release(): held := 0

@@ -9,12 +9,12 @@
 // A block is in one of the two lists or belongs to one marker.
 //
 // If there is no memory for another block, grey objects are dropped and `overflowed` remembers it:
-// the cycle then ends with walks over all marked objects that look for white children (collector
-// cycle, rescan). Slow, but it needs no memory and always ends. For that one block is always there:
-// the walk's own marker, the only one with the world stopped, has it, or can take it. Into a block
-// that it has the rest of a large object goes before what its first piece refers to, so it is not
-// dropped: what was marked when the walk began is looked at to its end, and if anything is dropped,
-// more is marked than before.
+// the cycle then ends with walks over all marked objects that look for white children
+// (Marker::rescan_heap). Slow, but it needs no memory and always ends. For that one block is always
+// there: the walk's own marker, the only one with the world stopped, has it, or can take it. Into a
+// block that it has the rest of a large object goes before what its first piece refers to, so it is
+// not dropped: what was marked when the walk began is looked at to its end, and if anything is
+// dropped, more is marked than before.
 //
 // Guard: the lock (rank mark_pool). The numbers are atomics, so that one can look without it.
 

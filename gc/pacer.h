@@ -4,7 +4,8 @@
 //
 // The goal is the heap size at which a cycle should be finished (Go, src/runtime/mgcpacer.go):
 //
-//     goal = marked + (marked + roots) * percent / 100,  at least 4 MiB * percent / 100
+//     goal = marked + (marked + roots) * percent / 100,
+//            at least 4 MiB * percent / 100 for each thread that allocates
 //     with a memory limit also:  limit - metadata - 1 MiB;  the smaller wins, but never below
 //     marked
 //
@@ -12,8 +13,8 @@
 // goal:
 //
 //     runway  = what the program is expected to allocate while markers run
-//     trigger = goal - runway, kept within [marked + 0.7 grow, marked + 0.95 grow], grow = goal -
-//     marked
+//     trigger = goal - runway, kept within [marked + 0.7 grow, marked + 0.95 grow]
+//     grow    = goal - marked
 //
 // The expectation is the last cycle's: bytes allocated per byte marked, times the bytes that are
 // marked in a cycle. If it was too low, allocating threads help marking: each byte that they
@@ -109,7 +110,8 @@ constexpr std::size_t left_to_mark(std::size_t expected, std::size_t done) {
   return expected > done ? expected - done : done / 4;
 }
 
-/// Bytes of heap at which allocating threads wait for the cycle to end, rather than help.
+/// Bytes of heap above which allocating threads do not go on before the cycle has ended: they help,
+/// and sleep while there is nothing to help with.
 constexpr std::size_t hard_limit(std::size_t goal) {
   constexpr std::size_t kLeast = std::size_t{1} << 20;
   const std::size_t slack = goal / 10 + kLeast;

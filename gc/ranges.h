@@ -100,8 +100,8 @@ GORT_API StackId register_stack(void* low, void* high);
 /// if no stack with this id is registered.
 GORT_API void unregister_stack(StackId stack);
 /// The calling thread, which is attached, is about to leave the stack that it runs on for `to`
-/// (null: the stack that the system gave the thread). Call it as the last thing before the switch,
-/// on whatever thread resumes the fiber.
+/// (null: the stack that the system gave the thread). Call it as the last thing before the switch;
+/// another thread may resume what is left.
 GORT_API void switch_stack(StackId to);
 
 }  // namespace gort

@@ -38,7 +38,7 @@
 // with SA_RESTART; a signal that is not ours goes on to the handler that was there before
 // (stop_signal.h). A thread that has it blocked has it unblocked while it is attached; one that
 // blocks it later delays the next stop until it lets it through, or polls. Signals are used only if
-// WorldOptions say so: the sanitizers' thread checker does not survive them, and a heap without
+// WorldOptions say so: ThreadSanitizer does not survive them, and a heap without
 // conservative stacks cannot use them (a thread stopped anywhere may hold a reference in a register
 // alone). Then threads stop at polls alone, and not at the end of a runtime region either: where an
 // allocation begins the program knows what it holds in roots, where it ends the new object is not

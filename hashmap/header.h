@@ -2,8 +2,8 @@
 
 // What a map is in memory, byte for byte as in Go up to 1.23 (src/runtime/map.go: hmap, mapextra).
 //
-//     Map<K, V> --> Header (48 bytes) --buckets----> 2^B buckets, spare overflow buckets behind
-//     them
+//     Map<K, V> --> Header (48 bytes) --buckets----> 2^B buckets, behind them spare overflow
+//     buckets
 //                          |           --oldbuckets-> the array before, while the map is growing
 //                          +--extra---> Extra (24 bytes) --overflow----> list of overflow buckets
 //                                                        --oldoverflow-> the same, of the old array

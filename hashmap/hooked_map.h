@@ -2,8 +2,8 @@
 
 // HookedMap<K, V>: a map that tells when a pair leaves it, and when one is added.
 //
-//     gort::HookedMap<long, gort::Ref<Conn>> open({.on_delete = [](long id, auto& c) { log(id);
-//     }});
+//     gort::HookedMap<long, gort::Ref<Conn>> open(
+//         {.on_delete = [](long id, auto& c) { log(id); }});
 //
 // A hook gets the key as it stood in the map and the value, as copies: the pair is already out of
 // the map, and the map is not being written to, so the hook may read it, iterate over it and

@@ -141,7 +141,8 @@ enum class MapPart : std::uint8_t {
   rounding,  ///< end of a block, too small for a bucket
 };
 GORT_API std::string_view map_part_name(MapPart part);
-/// "live", "deleted", "empty", "moved to the same bucket", ...: what a tophash byte says.
+/// "live", "empty", "empty, nothing behind it", "moved to the same bucket", ...: what a tophash
+/// byte says.
 GORT_API std::string_view cell_state_name(std::uint8_t tophash);
 
 /// Where in a map an address lies. Plain data.

@@ -245,8 +245,9 @@ MapStats inspect(const Map<K, V, Hash>& map) {
   return map == nullptr ? MapStats{} : hashmap::inspect(map.header(), map.type());
 }
 
-/// Keeps a map alive from outside the heap: Root<Map<K, V>> root = make_map<K, V>(); (*root)[k] =
-/// v;
+/// Keeps a map alive from outside the heap:
+///     Root<Map<K, V>> root = make_map<K, V>();
+///     (*root)[k] = v;
 template <class K, class V, class Hash>
 class Root<Map<K, V, Hash>> {
   using M = Map<K, V, Hash>;

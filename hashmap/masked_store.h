@@ -13,7 +13,7 @@
 // are not written, not even with what they held, so whoever looks at the other slots meanwhile (a
 // marker) sees nothing. Each word of 8 bytes is written as a whole.
 //
-// x86-64 does not promise AVX2, and nothing else in gort needs it. So this is assembly and not an
+// x86-64 does not promise AVX2, and nothing in gort relies on it. So this is assembly and not an
 // intrinsic, which would want a function compiled for it, and whoever calls it asks can_mask().
 
 #include <cstddef>

@@ -7,8 +7,7 @@
 //     1.21    clear() first marks every cell empty, so that an iterator which began before a growth
 //             does not return cleared entries
 //     1.22    the number of spare overflow buckets takes the 8-byte header into account that Go
-//     puts
-//             before pointerful blocks above 512 bytes
+//             puts before pointerful blocks above 512 bytes
 //
 // (1.22 also starts an iteration from a 64-bit random number; before, it was 32 bits up to B = 28.
 // Start and offset take B + 3 of them, 31 at most then: the same ones, so that is no rule.)

@@ -95,8 +95,7 @@ struct Table {
     }
   }
 
-  // --- lookup
-  // --------------------------------------------------------------------------------------
+  // --- lookup ------------------------------------------------------------------------------------
 
   template <class Q>
   GORT_ALWAYS_INLINE static Cell find(const Header* map, const Q& key) {
@@ -123,8 +122,7 @@ struct Table {
     }
   }
 
-  // --- insert
-  // --------------------------------------------------------------------------------------
+  // --- insert ------------------------------------------------------------------------------------
 
   /// Calls `store(value, operand)` with the value of the key's pair; a zero one if the pair is new.
   /// `key` is a K, or a string_view from which one can be made. Both may stand in the map.
@@ -165,8 +163,7 @@ struct Table {
     store(*elem, operand);
   }
 
-  // --- delete
-  // --------------------------------------------------------------------------------------
+  // --- delete ------------------------------------------------------------------------------------
 
   template <class Q>
   GORT_ALWAYS_INLINE static bool erase(Header* map, const Q& key) {
@@ -188,8 +185,7 @@ struct Table {
     if (--map.count == 0) map.hash0 = static_cast<std::uint32_t>(random_bits());
   }
 
-  // --- growth
-  // --------------------------------------------------------------------------------------
+  // --- growth ------------------------------------------------------------------------------------
 
   /// What every write to a growing map does: moves the chain it is about to use, and one more.
   static void grow_work(Header& map, std::size_t bucket) {

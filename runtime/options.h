@@ -10,10 +10,11 @@
 //                            gcevery=N      collect at every Nth allocation
 //                            verify=1       check the marks of every collection
 //                            poison=1       fill freed slots with a pattern
-//                            stacks=0       do not scan stacks: only Root<T> keeps objects alive
-//                            markers=N      threads that may mark at the same time
+//                            stacks=0       do not scan stacks: only Root<T> and add_root_range()
+//                            keep objects markers=N      threads that may mark at the same time
 //                            bgsweep=0      sweep only what allocation needs
 //                            stopsignal=N   signal that stops threads; 0: stop at safepoints alone
+//                            Of a key that is none of these standard error is told, no more.
 
 #include <csignal>
 #include <cstddef>
@@ -68,7 +69,8 @@ struct Options {
   /// Fill the slots of dead objects with kPoison when they are swept, so that a use after free
   /// shows.
   bool poison = false;
-  /// Sweep in the background after each collection that allocation has started.
+  /// Sweep in the background after each collection on the collector's thread. A small heap is swept
+  /// by who allocates, whatever this says, and collect() sweeps everything.
   bool background_sweep = true;
   /// Called when the operating system refuses memory and a collection has not helped, with the
   /// bytes that are asked for and the context. It lets go of what the program can do without

@@ -13,9 +13,11 @@
 
 namespace gort {
 
-/// Starts the runtime and attaches the calling thread. A second start() without a shutdown()
-/// between is a std::logic_error. Opens mimalloc (base/metadata.h) for its own memory. Throws
-/// std::system_error where attaching does, and if the system refuses the stop signal.
+/// Starts the runtime and attaches the calling thread. Without options it takes those of the
+/// environment (options.h), and throws std::invalid_argument if they are unusable. A second start()
+/// without a shutdown() between is a std::logic_error. Opens mimalloc (base/metadata.h) for its own
+/// memory. Throws std::system_error where attaching does, and if the system refuses the stop
+/// signal.
 GORT_API void start();
 GORT_API void start(const Options& options);
 /// Runs all destructors and cleanups that are left (gc/cleanup.h), frees every object and gives all

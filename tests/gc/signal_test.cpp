@@ -109,8 +109,7 @@ TEST_CASE("a thread that has blocked all signals is stopped", "[gc][stop][signal
   CHECK_FALSE(is_blocked(SIGURG));  // in a thread that had not blocked it
 }
 
-// --- the program's signals of the same number
-// -----------------------------------------------------
+// --- the program's signals of the same number ----------------------------------------------------
 
 TEST_CASE("raise() and pthread_kill() of that number reach the handler before us",
           "[gc][stop][signal]") {
@@ -240,8 +239,7 @@ TEST_CASE("a handler that calls the one before may be set at any time", "[gc][st
   CHECK(result.exit_code == 0);
 }
 
-// --- alternate signal stacks
-// ----------------------------------------------------------------------
+// --- alternate signal stacks ---------------------------------------------------------------------
 
 namespace {
 
