@@ -12,6 +12,7 @@
 #include <gort/alloc/scavenger.h>
 #include <gort/base/counters.h>
 #include <gort/base/os.h>
+#include <gort/gc/collector.h>
 #include <gort/runtime/scavtrace.h>
 #include <gort/tests/runtime/fixture.h>
 #include <gort/tests/support/asleep.h>
