@@ -39,9 +39,7 @@ std::size_t place_of(std::uintptr_t address) { return (address - window.base) / 
 }  // namespace
 
 TEST_CASE("span_of any bit pattern is its span or nothing", "[alloc][arena]") {
-  const std::uint64_t seed = gort_test::test_seed();
-  INFO("GORT_TEST_SEED=" << seed);
-  Random random(seed);
+  Random random(gort_test::test_seed());
   EmptyHeap empty;
   CHECK(span_of(std::uintptr_t{0}) == nullptr);  // no window yet
   CHECK(span_of(~std::uintptr_t{0}) == nullptr);
@@ -145,9 +143,7 @@ TEST_CASE("an occupied place is skipped", "[alloc][arena]") {
 }
 
 TEST_CASE("many occupied places, at any offset", "[alloc][arena]") {
-  const std::uint64_t seed = gort_test::test_seed();
-  INFO("GORT_TEST_SEED=" << seed);
-  Random random(seed);
+  Random random(gort_test::test_seed());
   EmptyHeap empty;
   REQUIRE(empty.allocate(1));
   std::vector<std::unique_ptr<Foreign>> foreign;

@@ -160,8 +160,6 @@ void end_cycle(std::vector<Worker*>& workers, bool sweep_all) {
 
 TEST_CASE("the counters equal a walk over all spans and pages, whatever threads did",
           "[alloc][books][threads]") {
-  const std::uint64_t seed = gort_test::test_seed();
-  INFO("GORT_TEST_SEED=" << seed);
   constexpr std::size_t kThreads = 4;
   constexpr int kRounds = 60;
   EmptyHeap empty;
@@ -170,7 +168,7 @@ TEST_CASE("the counters equal a walk over all spans and pages, whatever threads 
   std::vector<std::thread> threads;
   for (std::size_t t = 0; t < kThreads; ++t) {
     threads.emplace_back([&, t] {
-      Worker worker(seed + t);
+      Worker worker(gort_test::test_seed() + t);
       workers[t] = &worker;
       for (int round = 0; round < kRounds; ++round) {
         for (int i = 0; i < 200; ++i) worker.step();

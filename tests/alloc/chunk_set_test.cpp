@@ -11,9 +11,7 @@ using namespace gort;
 using namespace gort::alloc;
 
 TEST_CASE("a chunk set finds its highest member below any limit", "[alloc][chunk_set]") {
-  const std::uint64_t seed = gort_test::test_seed();
-  INFO("GORT_TEST_SEED=" << seed);
-  Random random(seed);
+  Random random(gort_test::test_seed());
   auto set = std::make_unique<ChunkSet>();
   std::set<std::size_t> model;
   auto expected = [&](std::size_t limit) {

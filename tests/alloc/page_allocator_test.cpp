@@ -186,23 +186,17 @@ class RandomRun {
 }  // namespace
 
 TEST_CASE("random requests: every page is where a naive bitmap puts it", "[alloc][page]") {
-  const std::uint64_t seed = gort_test::test_seed();
-  INFO("GORT_TEST_SEED=" << seed);
-  RandomRun(seed, 1).run(scaled(400'000), 2000);
+  RandomRun(gort_test::test_seed(), 1).run(scaled(400'000), 2000);
 }
 
 TEST_CASE("the same with 64 KiB pages of the system", "[alloc][page]") {
-  const std::uint64_t seed = gort_test::test_seed();
-  INFO("GORT_TEST_SEED=" << seed);
-  RandomRun(seed, 8).run(scaled(200'000), 2000);
+  RandomRun(gort_test::test_seed(), 8).run(scaled(200'000), 2000);
 }
 
 TEST_CASE("millions of random requests", "[alloc][page][.slow]") {
-  const std::uint64_t seed = gort_test::test_seed();
-  INFO("GORT_TEST_SEED=" << seed);
   const std::size_t system_pages = GENERATE(as<std::size_t>{}, 1, 2, 8, 64);
   CAPTURE(system_pages);
-  RandomRun(seed, system_pages).run(5'000'000, 20'000);
+  RandomRun(gort_test::test_seed(), system_pages).run(5'000'000, 20'000);
 }
 
 TEST_CASE("the heap grows in chunks of 4 MiB, and all of it is fresh", "[alloc][page]") {
@@ -228,12 +222,10 @@ TEST_CASE("the heap grows in chunks of 4 MiB, and all of it is fresh", "[alloc][
 }
 
 TEST_CASE("pages said to be zeroed are, and used pages keep their contents", "[alloc][page]") {
-  const std::uint64_t seed = gort_test::test_seed();
-  INFO("GORT_TEST_SEED=" << seed);
   const bool large_pages = GENERATE(false, true);
   EmptyHeap empty;
   if (large_pages) os::set_page_size_for_test(64_KiB);
-  Random random(seed);
+  Random random(gort_test::test_seed());
   // Both ends of every page carry the page's address.
   auto ends = [](std::uintptr_t page) {
     return std::pair(reinterpret_cast<std::uint64_t*>(page),
@@ -492,7 +484,6 @@ TEST_CASE("every alignment up to an arena", "[alloc][page]") {
 TEST_CASE("threads allocate, free and scavenge at once; the books stay exact",
           "[alloc][page][threads]") {
   const std::uint64_t seed = gort_test::test_seed();
-  INFO("GORT_TEST_SEED=" << seed);
   EmptyHeap empty;
   std::atomic<int> broken{0};
   std::atomic<bool> stop{false};

@@ -105,9 +105,7 @@ TEST_CASE("a summary keeps its three lengths apart", "[alloc][page_summary]") {
 }
 
 TEST_CASE("a chunk's summary is what counting page by page gives", "[alloc][page_summary]") {
-  const std::uint64_t seed = gort_test::test_seed();
-  INFO("GORT_TEST_SEED=" << seed);
-  Random random(seed);
+  Random random(gort_test::test_seed());
   for (const std::size_t longest :
        std::initializer_list<std::size_t>{1, 2, 3, 8, 30, 62, 63, 64, 65, 200, 600, 2000}) {
     for (int i = 0; i < 2000; ++i) {
@@ -133,9 +131,7 @@ TEST_CASE("every single run in a chunk is seen by its summary", "[alloc][page_su
 }
 
 TEST_CASE("a run in a chunk is found where counting finds it", "[alloc][page_summary]") {
-  const std::uint64_t seed = gort_test::test_seed();
-  INFO("GORT_TEST_SEED=" << seed);
-  Random random(seed);
+  Random random(gort_test::test_seed());
   for (const std::size_t longest : std::initializer_list<std::size_t>{1, 3, 20, 64, 150, 512}) {
     for (int i = 0; i < 2000; ++i) {
       const Map free = random_map(random, kChunkPages, longest);
@@ -147,9 +143,7 @@ TEST_CASE("a run in a chunk is found where counting finds it", "[alloc][page_sum
 }
 
 TEST_CASE("merging neighbours gives the summary of the whole", "[alloc][page_summary]") {
-  const std::uint64_t seed = gort_test::test_seed();
-  INFO("GORT_TEST_SEED=" << seed);
-  Random random(seed);
+  Random random(gort_test::test_seed());
   for (int i = 0; i < 1000; ++i) {
     const std::size_t count = std::size_t{4} << random.below(2);
     const Map free = random_map(random, count * kChunkPages, 10 + random.below(3000));
@@ -163,9 +157,7 @@ TEST_CASE("merging neighbours gives the summary of the whole", "[alloc][page_sum
 }
 
 TEST_CASE("the tree finds the first run, across every kind of boundary", "[alloc][page_summary]") {
-  const std::uint64_t seed = gort_test::test_seed();
-  INFO("GORT_TEST_SEED=" << seed);
-  Random random(seed);
+  Random random(gort_test::test_seed());
   // Boundaries of entries of each level lie inside these pieces.
   for (const std::size_t level : std::initializer_list<std::size_t>{0, 1, 2, 3, 4}) {
     const std::size_t boundary = std::size_t{3} << PageTree::kShift[level];
@@ -184,9 +176,7 @@ TEST_CASE("the tree finds the first run, across every kind of boundary", "[alloc
 }
 
 TEST_CASE("the search tells from where on pages may be free", "[alloc][page_summary]") {
-  const std::uint64_t seed = gort_test::test_seed();
-  INFO("GORT_TEST_SEED=" << seed);
-  Random random(seed);
+  Random random(gort_test::test_seed());
   for (int i = 0; i < 300; ++i) {
     const std::size_t first = random.below(100) * kChunkPages;
     Map free = random_map(random, 24 * kChunkPages, 1 + random.below(3000));
@@ -206,9 +196,7 @@ TEST_CASE("the search tells from where on pages may be free", "[alloc][page_summ
 }
 
 TEST_CASE("setting chunk by chunk is the same as recomputing everything", "[alloc][page_summary]") {
-  const std::uint64_t seed = gort_test::test_seed();
-  INFO("GORT_TEST_SEED=" << seed);
-  Random random(seed);
+  Random random(gort_test::test_seed());
   constexpr std::size_t kChunks = 200;
   for (int i = 0; i < 20'000; ++i) {
     const Map free = random_map(random, kChunkPages, 1 + random.below(1500));

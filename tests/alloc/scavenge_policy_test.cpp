@@ -246,9 +246,7 @@ TEST_CASE("time slept too long is made up for, but not without bound", "[alloc][
 }
 
 TEST_CASE("the share holds over any time, for any load", "[alloc][scavenge]") {
-  const std::uint64_t seed = gort_test::test_seed();
-  INFO("GORT_TEST_SEED=" << seed);
-  Random random(seed);
+  Random random(gort_test::test_seed());
   const double share = GENERATE(0.01, 0.02, 0.08);
   Simulation s(share);
   std::vector<std::pair<std::int64_t, std::int64_t>> history;  // (time, work so far)

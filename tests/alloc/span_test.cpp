@@ -57,9 +57,7 @@ TEST_CASE("every address of a span belongs to the slot that holds it, or to the 
 }
 
 TEST_CASE("ranges of both bitmaps, against one byte a slot", "[alloc][span]") {
-  const std::uint64_t seed = gort_test::test_seed();
-  INFO("GORT_TEST_SEED=" << seed);
-  Random random(seed);
+  Random random(gort_test::test_seed());
   const OwnSpan span(base_span_class(1, true));  // 1024 slots: sixteen words
   const std::size_t slots = span->slot_count;
   std::vector<bool> allocated(slots);

@@ -26,9 +26,7 @@ TEST_CASE("align_up and align_down meet at multiples", "[base][bits]") {
 }
 
 TEST_CASE("ranges of a bitmap agree with a vector of bools", "[base][bits]") {
-  const std::uint64_t seed = gort_test::test_seed();
-  INFO("GORT_TEST_SEED=" << seed);
-  Random random(seed);
+  Random random(gort_test::test_seed());
   constexpr std::size_t kSize = 517;  // not a multiple of 64
   std::uint64_t map[bits::words_for(kSize)] = {};
   std::vector<bool> model(kSize);

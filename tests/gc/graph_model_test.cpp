@@ -43,9 +43,7 @@ std::set<long> reachable(const std::map<long, ModelVertex>& model, const std::ve
 Ref<Vertex>& edge(Vertex* v, std::size_t i) { return i < 4 ? v->edges[i] : v->more.get()[i - 4]; }
 
 void run(std::uint64_t collect_every, int steps) {
-  const std::uint64_t seed = gort_test::test_seed();
-  INFO("GORT_TEST_SEED=" << seed);
-  Random random(seed);
+  Random random(gort_test::test_seed());
   gc::CollectorOptions options;
   options.collect_every = collect_every;
   ExactHeap heap(options);

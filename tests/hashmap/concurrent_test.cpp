@@ -38,12 +38,10 @@ void on_threads(int count, F&& f) {
 // Writers store values that name their key; readers must never see another key's.
 template <class M>
 void readers_and_writers(M& map) {
-  const std::uint64_t seed = test_seed();
-  INFO("GORT_TEST_SEED=" << seed);
   constexpr long kKeys = 200;
   std::atomic<long> wrong{0};
   on_threads(4, [&](int t) {
-    Random random(seed + static_cast<std::uint64_t>(t));
+    Random random(test_seed() + static_cast<std::uint64_t>(t));
     for (int i = 0; i < 4000; ++i) {
       const long key = static_cast<long>(random.below(kKeys));
       const std::uint64_t choice = random.below(100);

@@ -204,8 +204,6 @@ TEST_CASE("shutdown ends the evacuator in the middle of a growth", "[hashmap][po
 
 TEST_CASE("threads write, read and pause beside the evacuator",
           "[hashmap][policy][evacuator][concurrent]") {
-  const std::uint64_t seed = test_seed();
-  INFO("GORT_TEST_SEED=" << seed);
   const Runtime runtime({.gc_percent = 20, .verify = true});
   constexpr int kMaps = 3;
   std::vector<std::unique_ptr<LockedMap<long, Ref<Node>>>> maps;
@@ -218,7 +216,7 @@ TEST_CASE("threads write, read and pause beside the evacuator",
   for (std::uint64_t t = 0; t < 3; ++t) {
     threads.emplace_back([&, t] {
       const AttachThread attach;
-      Random random(seed + t);
+      Random random(test_seed() + t);
       for (long i = 0; i < 30000; ++i) {
         auto& map = *maps[random.below(kMaps)];
         const long key = static_cast<long>(random.below(4000));

@@ -76,9 +76,7 @@ class Fuzz {
 
 template <class K, class V, class Hash = DefaultHash<K>>
 void fuzz(long steps) {
-  const std::uint64_t seed = test_seed();
-  INFO("GORT_TEST_SEED=" << seed);
-  Random random(seed);
+  Random random(test_seed());
   hashmap::WriteWay& way = hashmap::Table<K, V, Hash>::write_way;
   for (const std::uint64_t every : {std::uint64_t{1}, 2 + random.below(50)}) {
     const Runtime runtime({.gc_percent = -1,

@@ -459,7 +459,6 @@ struct DefaultSettings {
 template <class K, class V, class Hash = FixedHash>
 Seen follow_the_rules(long steps, std::uint64_t collect_every, const Mix& mix = {}) {
   const std::uint64_t seed = test_seed();
-  INFO("GORT_TEST_SEED=" << seed);
   const Runtime runtime({.gc_percent = -1,
                          .conservative_stacks = false,
                          .collect_every = collect_every,

@@ -286,14 +286,12 @@ TEST_CASE("a loop ends after clear_and_release and clear_sparse", "[hashmap][pol
 }
 
 TEST_CASE("policies among random operations", "[hashmap][policy][fuzz]") {
-  const std::uint64_t seed = test_seed();
-  INFO("GORT_TEST_SEED=" << seed);
   const Runtime runtime({.gc_percent = -1,
                          .conservative_stacks = false,
                          .collect_every = 5,
                          .verify = true,
                          .poison = true});
-  Random random(seed);
+  Random random(test_seed());
   const Root<Map<long, Wide>> map = make_map<long, Wide>();
   std::unordered_map<long, long> model;
   for (long step = 0; step < 20000; ++step) {
@@ -442,11 +440,9 @@ TEST_CASE("no shrink begins while an iterator lives", "[hashmap][policy][shrink]
 }
 
 TEST_CASE("a ShrinkingMap against a model", "[hashmap][policy][shrink][fuzz]") {
-  const std::uint64_t seed = test_seed();
-  INFO("GORT_TEST_SEED=" << seed);
   const Runtime runtime(
       {.gc_percent = -1, .conservative_stacks = false, .collect_every = 11, .poison = true});
-  Random random(seed);
+  Random random(test_seed());
   ShrinkingMap<long, Mixed> map;
   std::unordered_map<long, long> model;
   std::uint64_t inserts = 60;

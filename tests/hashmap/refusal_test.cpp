@@ -164,13 +164,11 @@ class Life {
 
 template <class K, class V>
 void refuse_each(bool same_size) {
-  const std::uint64_t seed = test_seed();
-  INFO("GORT_TEST_SEED=" << seed);
   const Runtime runtime({.gc_percent = -1,
                          .conservative_stacks = false,
                          .collect_every = kAsksEveryTime,
                          .poison = true});
-  Random random(seed);
+  Random random(test_seed());
   set_map_random({[](void* r) { return static_cast<Random*>(r)->next(); }, &random});
   {
     const Refusal refusal;

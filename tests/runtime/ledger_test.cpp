@@ -49,9 +49,7 @@ void check_books() {
 }  // namespace
 
 TEST_CASE("the ledger closes after every operation of a random run", "[runtime][ledger]") {
-  const std::uint64_t seed = gort_test::test_seed();
-  INFO("GORT_TEST_SEED=" << seed);
-  Random random(seed);
+  Random random(gort_test::test_seed());
   Runtime runtime;
   std::vector<Root<Node>> nodes(50);
   std::vector<Root<char>> blocks(20);

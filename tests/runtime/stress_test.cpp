@@ -8,8 +8,6 @@
 
 TEST_CASE("eight threads do everything at once, with a collection at every 64th allocation",
           "[runtime][stress]") {
-  const std::uint64_t seed = gort_test::test_seed();
-  INFO("GORT_TEST_SEED=" << seed);
   gort::Options options;
   options.collect_every = 64;
   options.verify = true;
@@ -21,7 +19,7 @@ TEST_CASE("eight threads do everything at once, with a collection at every 64th 
   // Whoever asks for a cycle while one is about to begin gets the same one: how many there will be
   // is a matter of speed.
   for (std::uint64_t round = 0; round < 10 && cycles() < 20; ++round) {
-    stress.run(seed + round, 8, 3, 500);
+    stress.run(gort_test::test_seed() + round, 8, 3, 500);
   }
   stress.forget();
   gort::shutdown();

@@ -104,8 +104,6 @@ void check_life(MakeKey&& key) {
 }  // namespace
 
 TEST_CASE("where_is and the ledger agree on every byte of a map", "[runtime][where_is]") {
-  const std::uint64_t seed = gort_test::test_seed();
-  INFO("GORT_TEST_SEED=" << seed);
   SECTION("long, long: pointer-free buckets") {
     check_life<long, long>([](long i) { return i; });
   }

@@ -10,13 +10,10 @@
 namespace {
 
 void run(std::size_t lanes, std::size_t generations, const gort::Options& options) {
-  const std::uint64_t seed = gort_test::test_seed();
-  INFO("GORT_TEST_SEED=" << seed);
-  WARN("GORT_TEST_SEED=" << seed);
   constexpr std::size_t kOperations = 1'000'000;
   gort_test::HeapStress stress;
   gort::start(options);
-  stress.run(seed, lanes, generations, kOperations / lanes / generations);
+  stress.run(gort_test::test_seed(), lanes, generations, kOperations / lanes / generations);
   stress.forget();
   gort::shutdown();
   CHECK(stress.wrong == 0);
