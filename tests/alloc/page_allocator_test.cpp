@@ -1,8 +1,10 @@
 #include <catch2/catch.hpp>
 
+#include <algorithm>
 #include <array>
 #include <atomic>
 #include <cstring>
+#include <iterator>
 #include <thread>
 #include <utility>
 #include <vector>
@@ -487,10 +489,11 @@ TEST_CASE("threads allocate, free and scavenge at once; the books stay exact",
   EmptyHeap empty;
   std::atomic<int> broken{0};
   std::atomic<bool> stop{false};
+  std::atomic<long> steps[3]{};
   auto allocate_and_free = [&](std::uint64_t own) {
     Random random(seed + own);
     std::vector<PageRun> live;
-    while (!stop) {
+    for (; !stop; ++steps[own]) {
       if (live.size() < 100 && random.below(2) == 0) {
         const PageRun run = empty.allocate(1 + random.below(40));
         auto* word = reinterpret_cast<std::uint64_t*>(run.start);
@@ -511,9 +514,12 @@ TEST_CASE("threads allocate, free and scavenge at once; the books stay exact",
   std::thread b(allocate_and_free, 2);
   std::thread scavenger([&] {
     Random random(seed);
-    while (!stop) empty.pages.scavenge(1 + random.below(2_MiB));
+    for (; !stop; ++steps[0]) empty.pages.scavenge(1 + random.below(2_MiB));
   });
-  for (int i = 0; i < 100; ++i) {
+  const auto all_at_work = [&steps] {
+    return std::all_of(std::begin(steps), std::end(steps), [](long n) { return n >= 100; });
+  };
+  for (int i = 0; i < 100 || !all_at_work(); ++i) {
     {
       LockGuard guard(empty.pages.lock);
       empty.pages.check();

@@ -207,15 +207,46 @@ TEST_CASE("it wakes when a thread's cache gives pages back", "[alloc][scavenger]
 TEST_CASE("it wakes when the heap grows past the goal", "[alloc][scavenger]") {
   Scavenged h;
   h.fill(20_MiB);
-  h.free_all_but(10);
+  std::swap(h.runs[10], h.runs.back());  // the last stays: none of the idle pages are at the end
+  h.free_all_but(11);
   Scavenged::cycles(25_MiB);
   REQUIRE(eventually(resting));
-  CHECK(heap.pages.idle() == 10_MiB);
-  // A run that fits into none of the idle pages, so the heap grows: 20 + 30 > 25.
-  const PageRun big = h.empty.allocate(Pages::holding(30_MiB).count());
-  scavenger.note_growth(heap.pages.resident());
+  CHECK(heap.pages.idle() == 9_MiB);
+  // It fits into none of the idle pages, so the heap grows: 20 + 30 > 25.
+  heap.allocate_large(30_MiB, true, 0);
   CHECK(eventually([] { return heap.pages.idle() == 0; }));
-  h.empty.free(big);
+  heap.free_everything();
+}
+
+TEST_CASE("it wakes when a span is freed", "[alloc][scavenger]") {
+  Scavenged h;
+  h.fill(1_MiB);
+  Scavenged::cycles(0);
+  REQUIRE(eventually(resting));
+  heap.allocate_large(10_MiB, true, 0);
+  heap.free_everything();
+  CHECK(eventually([] { return heap.pages.idle() == 0; }));
+}
+
+TEST_CASE("it wakes when a span wants more pages than are left in a cache", "[alloc][scavenger]") {
+  Scavenged h;
+  const PageRun low = h.empty.allocate(PageCache::kBlockPages);
+  const PageRun high = h.empty.allocate(PageCache::kBlockPages);
+  h.empty.free(high);
+  PageCache cache;
+  REQUIRE(h.empty.fill(cache));
+  while (cache.idle_bytes() > kPageSize) cache.allocate(Pages(1));  // one idle page is left
+  h.empty.free(low);                                                // the cache's next block
+  Scavenged::cycles(0);
+  REQUIRE(eventually([] { return heap.pages.idle() == 0; }));
+  REQUIRE(eventually(resting));
+  Span* const span =
+      heap.allocate_small_span(base_span_class(size_class_of(kMaxSmallSize), true), &cache);
+  REQUIRE(span != nullptr);
+  CHECK(span->start == low.start);
+  CHECK(eventually([] { return heap.pages.idle() == 0; }));
+  heap.free_span(span);
+  h.empty.flush(cache);
 }
 
 TEST_CASE("no wake-up is lost", "[alloc][scavenger][threads]") {

@@ -1,11 +1,17 @@
 #include <catch2/catch.hpp>
 
+#include <atomic>
+#include <chrono>
 #include <csignal>
 #include <thread>
 #include <vector>
 
+#include <unistd.h>
+
 #include <gort/base/lock.h>
+#include <gort/tests/support/asleep.h>
 #include <gort/tests/support/child.h>
+#include <gort/tests/support/eventually.h>
 
 using namespace gort;
 
@@ -23,11 +29,12 @@ TEST_CASE("a Lock lets one thread in at a time", "[base][lock]") {
   Lock lock(LockRank::leaf);
   long counter = 0;  // guarded by lock: a lost update would show in the sum
   std::vector<std::thread> threads;
-  for (int t = 0; t < 4; ++t) {
-    threads.emplace_back([&] {
+  for (const bool tries : {false, true, false, true}) {
+    threads.emplace_back([&, tries]() GORT_NO_THREAD_SAFETY_ANALYSIS {
       for (int i = 0; i < 50'000; ++i) {
-        LockGuard guard(lock);
+        if (!tries || !lock.try_acquire()) lock.acquire();
         counter = counter + 1;
+        lock.release();
       }
     });
   }
@@ -45,20 +52,27 @@ TEST_CASE("try_acquire fails while another thread holds the lock", "[base][lock]
   CHECK(can_take(lock));
 }
 
-TEST_CASE("a waiter sleeps and is woken", "[base][lock]") {
+// The release wakes one of them, and that one's release the other.
+TEST_CASE("waiters sleep and are woken", "[base][lock]") {
   Lock lock(LockRank::leaf);
   lock.acquire();
-  bool entered = false;  // guarded by lock
-  std::thread waiter([&] {
-    LockGuard guard(lock);
-    entered = true;
-  });
-  // Long enough that the waiter has given up spinning and sleeps in the kernel.
-  std::this_thread::sleep_for(std::chrono::milliseconds(20));
-  CHECK_FALSE(entered);
+  int entered = 0;  // guarded by lock
+  std::atomic<pid_t> ids[2]{};
+  std::vector<std::thread> waiters;
+  for (std::atomic<pid_t>& id : ids) {
+    waiters.emplace_back([&] {
+      id = ::gettid();
+      LockGuard guard(lock);
+      ++entered;
+    });
+  }
+  for (const std::atomic<pid_t>& id : ids) {
+    CHECK(gort_test::eventually(std::chrono::seconds(30), [&id] { return gort_test::asleep(id); }));
+  }
+  CHECK(entered == 0);
   lock.release();
-  waiter.join();
-  CHECK(entered);
+  for (std::thread& waiter : waiters) waiter.join();
+  CHECK(entered == 2);
 }
 
 #ifndef NDEBUG

@@ -209,35 +209,32 @@ TEST_CASE("a ring of objects with destructors dies, once each", "[gc][cleanup]")
 TEST_CASE("without memory for an order they die in some order", "[gc][cleanup]") {
   deaths.clear();
   ExactHeap heap(by_hand());
-  {
-    Root<Mortal> head;
-    for (int i = 0; i < 100; ++i) {
-      Root<Mortal> front(make<Mortal>(i));
-      front->next = head.get();
-      front->plain = make<Node>();
-      front->plain->value = i;
-      head = front;
+  // Its head comes first in memory: so the search for an order begins there, goes down to the end,
+  // and wants a block for every 255 objects on its way.
+  constexpr int kLength = 2000;
+  const auto drop_a_list = [] {
+    const Root<Mortal> head(make<Mortal>(0));
+    Root<Mortal> last(head.get());
+    for (int i = 0; i < kLength; ++i) {
+      last->plain = make<Node>();
+      last->plain->value = i;
+      if (i + 1 == kLength) break;
+      last->next = make<Mortal>(i + 1);
+      last = last->next.get();
     }
-  }
+  };
   const std::size_t k = static_cast<std::size_t>(GENERATE(1, 2, 3, 5, 8));
+  drop_a_list();
   heap.collect();  // nothing is rooted: this one makes the order
   run_cleanups();
-  CHECK(deaths.size() == 100);
+  CHECK(deaths.size() == kLength);
   deaths.clear();
-  {
-    Root<Mortal> head;
-    for (int i = 0; i < 100; ++i) {
-      Root<Mortal> front(make<Mortal>(i));
-      front->next = head.get();
-      front->plain = make<Node>();
-      front->plain->value = i;
-      head = front;
-    }
-  }
+  drop_a_list();
   metadata::fail_allocation_for_test(k);
   heap.collect();
+  CHECK_FALSE(metadata::refusal_pending_for_test());
   metadata::fail_allocation_for_test(0);
-  CHECK(run_cleanups() == 100);
+  CHECK(run_cleanups() == kLength);
   for (const std::string& d : deaths) CHECK(d.find('=') != std::string::npos);
 }
 

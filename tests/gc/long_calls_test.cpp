@@ -5,12 +5,13 @@
 #include <thread>
 #include <vector>
 
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include <gort/alloc/collector_hooks.h>
+#include <gort/base/clock.h>
 #include <gort/gc/long_calls.h>
 #include <gort/tests/gc/heap_fixture.h>
+#include <gort/tests/support/child.h>
 
 using namespace gort;
 using gc::CycleEvent;
@@ -69,10 +70,15 @@ TEST_CASE("a long call begins when it is no longer held off", "[gc][longcalls]")
 
 TEST_CASE("who holds long calls off gives up waiting for one that does not end",
           "[gc][longcalls]") {
+  constexpr std::int64_t kMost = 5'000'000;
+  const std::int64_t before = gc::long_calls.set_most_for_test(kMost);
   gc::long_calls.begin();
+  const std::int64_t start = now_ns();
   gc::long_calls.hold();
+  CHECK(now_ns() - start >= kMost);
   gc::long_calls.release();
   gc::long_calls.end();
+  gc::long_calls.set_most_for_test(before);
 }
 
 TEST_CASE("many threads make long calls while others are held off", "[gc][longcalls]") {
@@ -149,16 +155,13 @@ TEST_CASE("a child of fork does not wait for long calls of its parent", "[gc][lo
   ExactHeap heap;
   heap.collect();  // the collector's thread has begun
   gc::long_calls.begin();
-  const pid_t pid = ::fork();
-  if (pid == 0) {
+  const gort_test::ChildResult child = gort_test::in_child([&heap] {
     ::alarm(60);
     heap.collect();
-    ::_exit(0);
-  }
+  });
   gc::long_calls.end();
-  int status = 0;
-  REQUIRE(::waitpid(pid, &status, 0) == pid);
-  CHECK(WIFEXITED(status));
+  CHECK(child.signal == 0);
+  CHECK(child.exit_code == 0);
 }
 
 #endif

@@ -4,6 +4,7 @@
 
 #include <array>
 #include <atomic>
+#include <chrono>
 #include <csignal>
 #include <thread>
 #include <vector>
@@ -214,14 +215,17 @@ TEST_CASE("threads mark from their own stacks while they are stopped", "[gc][sma
   gc::CollectorOptions options = gort_test::with_signals();
   options.verify = true;
   gc::collector.start(options);
-  const std::uint64_t before = counters.helped_scans.load_relaxed();
+  const auto helped = [before = counters.helped_scans.load_relaxed()] {
+    return counters.helped_scans.load_relaxed() - before;
+  };
+  const auto end = std::chrono::steady_clock::now() + std::chrono::seconds(30);
   std::atomic<bool> broken{false};
   std::vector<std::thread> threads;
   for (const long length : {10L, 5000L}) {
     threads.emplace_back([&, length] {
       // On a busy machine a stopped thread has no processor to help with.
-      for (int round = 0; round < gort_test::scaled(200) && !broken; ++round) {
-        if (counters.helped_scans.load_relaxed() >= before + 100) break;
+      for (int round = 0; helped() < (round < gort_test::scaled(200) ? 100U : 1U); ++round) {
+        if (broken || std::chrono::steady_clock::now() > end) break;
         Node* list = nullptr;
         for (long i = 0; i < length; ++i) {
           Node* node = make<Node>();
@@ -241,6 +245,7 @@ TEST_CASE("threads mark from their own stacks while they are stopped", "[gc][sma
   }
   join(threads);
   CHECK_FALSE(broken);
+  CHECK(helped() > 0);
   gc::collector.shutdown();
 }
 
