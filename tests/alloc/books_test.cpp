@@ -170,11 +170,13 @@ TEST_CASE("the counters equal a walk over all spans and pages, whatever threads 
     threads.emplace_back([&, t] {
       Worker worker(gort_test::test_seed() + t);
       workers[t] = &worker;
+      thread_cache = &worker.cache;
       for (int round = 0; round < kRounds; ++round) {
         for (int i = 0; i < 200; ++i) worker.step();
         meet.arrive_and_wait();  // quiet from here
         meet.arrive_and_wait();  // to here
       }
+      thread_cache = &unattached_cache;
       heap.remove_cache(worker.cache);
     });
   }

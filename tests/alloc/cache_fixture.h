@@ -7,9 +7,29 @@
 
 #include <cstdint>
 
+#include <gort/alloc/collector_hooks.h>
 #include <gort/alloc/heap.h>
+#include <gort/base/metadata.h>
+#include <gort/base/os.h>
 
 namespace gort_test {
+
+/// However a test ends, the allocator's switches are back at their defaults.
+struct DefaultSwitches {
+  DefaultSwitches() = default;
+  ~DefaultSwitches() {
+    using namespace gort::alloc;
+    collector_hooks = {};
+    heap.allocate_black.store_relaxed(false);
+    heap.run_limit.store_relaxed(kMaxRunBytes);
+    heap.poison.store_relaxed(false);
+    heap.emptied.store_relaxed(Emptied::freed);
+    gort::os::fail_call_for_test(0);
+    gort::metadata::fail_allocation_for_test(0);
+  }
+  DefaultSwitches(const DefaultSwitches&) = delete;
+  DefaultSwitches& operator=(const DefaultSwitches&) = delete;
+};
 
 /// A thread cache for a scope. When the last one has gone, so has every object.
 struct CacheScope {

@@ -16,6 +16,7 @@
 using namespace gort;
 using namespace gort::alloc;
 using gort_test::CacheScope;
+using gort_test::DefaultSwitches;
 using gort_test::end_cycle;
 using gort_test::is_allocated;
 using gort_test::mark;
@@ -225,6 +226,7 @@ TEST_CASE("for_each_span visits every span once, by address", "[alloc][heap]") {
 }
 
 TEST_CASE("poisoned slots show the pattern until they are used again", "[alloc][poison]") {
+  const DefaultSwitches switches;
   CacheScope cache;
   heap.poison.store_relaxed(true);
   auto* dead = static_cast<unsigned char*>(cache->allocate(kClass, kSize));
@@ -234,7 +236,6 @@ TEST_CASE("poisoned slots show the pattern until they are used again", "[alloc][
   for (std::size_t b = 0; b < kSize; ++b) REQUIRE(dead[b] == kPoison);
   CHECK(cache->allocate(kClass, kSize) == dead);
   for (std::size_t b = 0; b < kSize; ++b) REQUIRE(dead[b] == 0);
-  heap.poison.store_relaxed(false);
 }
 
 TEST_CASE("a refusal by the system is bad_alloc and leaves the heap whole", "[alloc][oom]") {
@@ -257,14 +258,6 @@ TEST_CASE("a refusal of metadata is bad_alloc and returns the pages", "[alloc][o
   CHECK(heap.pages.used() == used);
 }
 
-namespace {
-
-struct HooksScope {
-  ~HooksScope() { collector_hooks = {}; }
-};
-
-}  // namespace
-
 // Until there are two more chunks behind which there are huge pages, and they are in use.
 static void use_huge_pages(CacheScope& cache) {
   const std::uint64_t prepared = counters.prepared_bytes.load_relaxed();
@@ -280,7 +273,7 @@ static bool is_huge_page(void* context) {
 
 TEST_CASE("a huge page is touched before it is used, while nobody waits for the thread",
           "[alloc][heap]") {
-  const HooksScope hooks;
+  const DefaultSwitches switches;
   OwnCacheScope cache;
   static std::set<void*> touched;
   touched.clear();
@@ -298,7 +291,7 @@ TEST_CASE("a huge page is touched before it is used, while nobody waits for the 
 
 TEST_CASE("what a touch brings in when its chunk has lost its huge pages meanwhile goes again",
           "[alloc][heap]") {
-  const HooksScope hooks;
+  const DefaultSwitches switches;
   OwnCacheScope cache;
   static std::uintptr_t touched = 0;
   touched = 0;
@@ -316,7 +309,7 @@ TEST_CASE("what a touch brings in when its chunk has lost its huge pages meanwhi
 
 TEST_CASE("a huge page that the system does not touch for us is touched by its use",
           "[alloc][heap][oom]") {
-  const HooksScope hooks;
+  const DefaultSwitches switches;
   OwnCacheScope cache;
   static int untouched = 0;
   untouched = 0;
@@ -336,7 +329,7 @@ TEST_CASE("a huge page that the system does not touch for us is touched by its u
 
 TEST_CASE("in a growing heap memory for the records of spans is asked for ahead, in batches",
           "[alloc][heap]") {
-  const HooksScope hooks;
+  const DefaultSwitches switches;
   static int batches = 0;
   batches = 0;
   collector_hooks.while_parked = [](void (*f)(void*), void* context) {

@@ -56,6 +56,7 @@ void count_slow_paths() {
 }  // namespace
 
 TEST_CASE("only used pages of a large object are zeroed", "[alloc][large]") {
+  const gort_test::NoHugePages small_ones;
   LargeHeap h;
   char* first = LargeHeap::make(3_MiB);
   std::memset(first, 0xee, 3_MiB);
@@ -74,6 +75,7 @@ TEST_CASE("only used pages of a large object are zeroed", "[alloc][large]") {
 }
 
 TEST_CASE("memory given back between two pages that were not is left alone", "[alloc][large]") {
+  const gort_test::NoHugePages small_ones;
   LargeHeap h;
   const PageRun first = h.empty.allocate(1);
   const PageRun between = h.empty.allocate(Pages::holding(48_MiB).count());

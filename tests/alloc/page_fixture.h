@@ -8,6 +8,8 @@
 #include <cstddef>
 #include <cstdint>
 
+#include <sys/prctl.h>
+
 #include <gort/alloc/arena.h>
 #include <gort/alloc/heap.h>
 #include <gort/base/bits.h>
@@ -77,6 +79,16 @@ class EmptyHeap {
 
  private:
   gort::os::Counts before_;
+};
+
+/// For a scope the system gives no huge page unasked, as it may do if
+/// /sys/kernel/mm/transparent_hugepage/enabled says "always": so what is touched is resident, and
+/// no more.
+struct NoHugePages {
+  NoHugePages() { ::prctl(PR_SET_THP_DISABLE, 1, 0, 0, 0); }
+  ~NoHugePages() { ::prctl(PR_SET_THP_DISABLE, 0, 0, 0, 0); }
+  NoHugePages(const NoHugePages&) = delete;
+  NoHugePages& operator=(const NoHugePages&) = delete;
 };
 
 /// What the system has behind the returned pages among `bytes` at `start`, which lie in the arena.

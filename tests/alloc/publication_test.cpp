@@ -13,6 +13,7 @@
 using namespace gort;
 using namespace gort::alloc;
 using gort_test::CacheScope;
+using gort_test::DefaultSwitches;
 using gort_test::end_cycle;
 using gort_test::Trap;
 
@@ -20,14 +21,6 @@ namespace {
 
 constexpr std::size_t kSize = 64;
 constexpr SpanClass kClass = base_span_class(size_class_of(kSize), true);
-
-struct Black {
-  Black() { heap.allocate_black.store_relaxed(true); }
-  ~Black() {
-    heap.allocate_black.store_relaxed(false);
-    heap.run_limit.store_relaxed(kMaxRunBytes);
-  }
-};
 
 }  // namespace
 
@@ -51,7 +44,8 @@ TEST_CASE("a run is marked before a marker can find it", "[alloc][publication][b
   CacheScope cache;
   const gort_test::Page page;
   {
-    const Black black;
+    const DefaultSwitches switches;
+    heap.allocate_black.store_relaxed(true);
     heap.run_limit.store_relaxed(1);  // a refill for each object
     auto* const span = span_of(cache->allocate(kClass, kSize));
     std::uint64_t* const marks = span->mark_bits;

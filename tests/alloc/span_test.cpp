@@ -131,7 +131,9 @@ TEST_CASE("a flip makes every span unswept, a sweep brings it up to date", "[all
 
 // Slots of a page each, one a run: so it shows whether their memory was touched.
 TEST_CASE("what was never used is not cleared", "[alloc][span][fresh]") {
+  const gort_test::NoHugePages small_ones;
   gort_test::EmptyHeap empty;
+  const gort_test::DefaultSwitches switches;
   constexpr std::size_t kBig = 4_KiB;  // a page of the system, of which a span has several
   constexpr SpanClass kClass = base_span_class(size_class_of(kBig), true);
   const auto resident = [](const void* p) { return os::resident_bytes_of(p, kBig); };
@@ -175,7 +177,6 @@ TEST_CASE("what was never used is not cleared", "[alloc][span][fresh]") {
   CHECK(again == first);
   CHECK(span_of(again)->fresh);
   CHECK(resident(again) == 0);
-  heap.run_limit.store_relaxed(kMaxRunBytes);
 }
 
 TEST_CASE("records take at most 4 % of a heap of 64-byte objects", "[alloc][span][metadata]") {

@@ -19,6 +19,7 @@
 using namespace gort;
 using namespace gort::alloc;
 using gort_test::CacheScope;
+using gort_test::DefaultSwitches;
 using gort_test::end_cycle;
 using gort_test::is_allocated;
 using gort_test::is_marked;
@@ -37,14 +38,6 @@ char* take(ThreadCache& cache) { return static_cast<char*>(cache.allocate(kClass
 std::uint64_t booked(const ThreadCache& cache) {
   return heap.allocated_objects(kClass) + cache.uncounted(kClass) - heap.freed_objects(kClass);
 }
-
-struct HooksScope {
-  ~HooksScope() {
-    collector_hooks = {};
-    heap.run_limit.store_relaxed(kMaxRunBytes);
-    heap.allocate_black.store_relaxed(false);
-  }
-};
 
 }  // namespace
 
@@ -109,7 +102,7 @@ TEST_CASE("a run is zeroed however dirty its slots were", "[alloc][thread_cache]
 
 TEST_CASE("a refill hands out no more than the limit, and at least one slot",
           "[alloc][thread_cache]") {
-  const HooksScope hooks;
+  const DefaultSwitches switches;
   CacheScope cache;
   static int slow_paths = 0;
   slow_paths = 0;
@@ -176,7 +169,7 @@ TEST_CASE("a stop at the end of a run leaves nothing behind", "[alloc][thread_ca
 
 TEST_CASE("while markers run, objects are born marked and what is left over is not",
           "[alloc][thread_cache][black]") {
-  const HooksScope hooks;
+  const DefaultSwitches switches;
   CacheScope cache;
   char* before = take(cache.cache);
   heap.allocate_black.store_relaxed(true);
@@ -203,7 +196,7 @@ TEST_CASE("while markers run, objects are born marked and what is left over is n
 
 TEST_CASE("a slot that an interrupted thread keeps is marked in the next cycle too",
           "[alloc][thread_cache][black][stop]") {
-  const HooksScope hooks;
+  const DefaultSwitches switches;
   CacheScope cache;
   char* const slot = take(cache.cache) + kSize;
   for (int cycle = 0; cycle < 3; ++cycle) {
@@ -261,7 +254,7 @@ TEST_CASE("caches come and go in any order", "[alloc][thread_cache]") {
 TEST_CASE(
     "out of memory asks the collector while it is willing, then gives up, and the cache works on",
     "[alloc][thread_cache][oom]") {
-  const HooksScope hooks;
+  const DefaultSwitches switches;
   const gort_test::EmptyHeap empty;
   CacheScope cache;
   static int asked = 0;

@@ -12,6 +12,7 @@
 #include <gort/base/os.h>
 #include <gort/tests/gc/heap_fixture.h>
 #include <gort/tests/support/child.h>
+#include <gort/tests/support/scale.h>
 
 using namespace gort;
 using gort_test::ExactHeap;
@@ -225,11 +226,10 @@ TEST_CASE("two settings that change at the same time both apply", "[gc][pacing]"
   const ExactHeap heap;
   std::atomic<int> begun{0};
   std::atomic<int> done{0};
-  constexpr int kRounds = 20'000;
+  constexpr int kRounds = gort_test::scaled(20'000);
   std::thread other([&] {
     for (int round = 1; round <= kRounds; ++round) {
-      while (begun < round) {
-      }
+      while (begun < round) std::this_thread::yield();
       gc::collector.set_memory_limit(gc::kNoLimit);
       done = round;
     }
@@ -240,8 +240,7 @@ TEST_CASE("two settings that change at the same time both apply", "[gc][pacing]"
     begun = round;
     for (int i = 0; i < round % 64; ++i) __builtin_ia32_pause();
     gc::collector.set_gc_percent(100);
-    while (done < round) {
-    }
+    while (done < round) std::this_thread::yield();
     wrong += gc::collector.trigger() == gc::kNoLimit;
   }
   other.join();

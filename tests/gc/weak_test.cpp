@@ -197,8 +197,8 @@ TEST_CASE("threads read, copy and drop weak references while others collect", "[
   std::atomic<long> found{0};
   std::atomic<long> lost{0};
   auto work = [&] {
+    std::vector<Weak<Node>> watch(64);  // before a signal can stop the thread inside malloc
     gc::world.attach();
-    std::vector<Weak<Node>> watch(64);
     std::uint64_t x = 88172645463325252ULL;
     while (!stop) {
       x ^= x << 13;

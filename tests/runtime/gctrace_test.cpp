@@ -1,13 +1,15 @@
 #include <catch2/catch.hpp>
 
 #include <atomic>
+#include <cstdint>
 #include <cstdlib>
 #include <new>
 #include <regex>
-#include <thread>
+#include <sstream>
 
 #include <fmt/format.h>
 
+#include <gort/base/os.h>
 #include <gort/gort.h>
 #include <gort/runtime/gctrace.h>
 #include <gort/tests/support/child.h>
@@ -67,7 +69,7 @@ TEST_CASE("a line has Go's shape", "[runtime][gctrace]") {
   cycle.goal = 81 << 20;
   cycle.stack_bytes = (3 << 20) - 1;
   cycle.root_bytes = 5 << 20;
-  const unsigned p = std::thread::hardware_concurrency();
+  const auto p = static_cast<std::int64_t>(os::processors());
   CHECK(gctrace_line(cycle, 1'000'000'000, 3) ==
         fmt::format("gc 7 @0.186s 3%: 0.005+2.5+0.12 ms clock, {}+0.030/2.1/1.4+{} ms cpu, "
                     "40->44->12 MB, 81 MB goal, 2 MB stacks, 5 MB globals, {} P (forced)",

@@ -6,6 +6,7 @@
 
 #include <gort/base/os.h>
 #include <gort/gort.h>
+#include <gort/tests/support/scale.h>
 
 using namespace gort;
 
@@ -74,7 +75,7 @@ TEST_CASE("MemStats tells of the collections at one moment", "[runtime][mem_stat
   });
   while (mem_stats().NumGC == 0) std::this_thread::yield();
   int apart = 0;
-  for (int i = 0; i < 20'000; ++i) {
+  for (int i = 0; i < gort_test::scaled(20'000); ++i) {
     const MemStats s = mem_stats();
     if (s.PauseEnd[(s.NumGC + 255) % 256] != s.LastGC) ++apart;
   }

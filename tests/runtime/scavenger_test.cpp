@@ -18,6 +18,7 @@
 #include <gort/tests/support/asleep.h>
 #include <gort/tests/support/child.h>
 #include <gort/tests/support/eventually.h>
+#include <gort/tests/support/scale.h>
 #include <gort/tests/support/smaps.h>
 
 // The scavenger behind the front door: what a program sees of it.
@@ -432,7 +433,7 @@ TEST_CASE("a thread that changes the settings takes locks in the runtime", "[run
 TEST_CASE("of two limits that are set at the same time, collector and scavenger keep the same",
           "[runtime][scavenger]") {
   const Runtime runtime(Options{.gc_percent = -1});
-  constexpr unsigned kRounds = 20'000;
+  constexpr unsigned kRounds = gort_test::scaled(20'000U);
   std::atomic<unsigned> round{0};
   std::atomic<unsigned> done{0};
   std::thread other([&] {
