@@ -9,8 +9,10 @@
 #include <array>
 
 #include <gort/hashmap/inspect.h>
+#include <gort/hashmap/locked_map.h>
 #include <gort/hashmap/map.h>
 #include <gort/hashmap/policies.h>
+#include <gort/hashmap/sync_map.h>
 #include <gort/tests/gc/heap_fixture.h>
 #include <gort/tests/gc/phases.h>
 
@@ -30,6 +32,18 @@ struct Large {
 };
 
 using References = Map<long, Ref<Node>>;
+
+struct Holder {
+  References map;
+  GORT_FIELDS(Holder, map);
+};
+
+// The lowest bits say which chain.
+struct KeyIsHash {
+  std::uint64_t operator()(long key, std::uint32_t) const noexcept {
+    return static_cast<std::uint64_t>(key);
+  }
+};
 
 // Both ways of writing, where the processor has masked stores; for a scope.
 template <class K, class V>
@@ -190,4 +204,99 @@ TEST_CASE("what evacuation clears in old chains is recorded", "[hashmap][barrier
   long wrong = 0;
   for (long i = 0; i <= kCount; ++i) wrong += (*map->find(i))->value != i;
   CHECK(wrong == 0);
+}
+
+// The copies that a loop may need stay in the old chain, so evacuation has nothing to record; and a
+// new chain's overflow buckets are black. So the old array must be recorded when it goes, also one
+// that the map had left before marking began.
+TEST_CASE("the old array of a growth is recorded", "[hashmap][barrier]") {
+  const ExactHeap heap(with_phases());
+  constexpr std::size_t kHint = 26;  // as many as 2^2 buckets hold
+  const Root<Map<long, Ref<Node>, KeyIsHash>> map = make_map<long, Ref<Node>, KeyIsHash>(kHint);
+  const auto insert = [&map](long key) {
+    const Root<Node> node(numbered(key));
+    map->insert_or_assign(key, node.get());
+  };
+  for (long i = 0; i < 13; ++i) {
+    insert(8 * i);
+    insert(8 * i + 3);  // all in the last chain, and then in one of 2^3, which is too many for it
+  }
+  REQUIRE_FALSE(inspect(*map).growing);
+  static_cast<void>(map->begin());  // nobody knows when a loop has ended
+  insert(1000);                     // moves the first two of the chains
+  REQUIRE(inspect(*map).growing);
+  at_marking_started = [&map] { evacuate(*map); };
+  heap.collect();
+  CHECK_FALSE(inspect(*map).growing);
+  long wrong = 0;
+  for (long i = 0; i < 13; ++i) {
+    for (const long key : {8 * i, 8 * i + 3}) wrong += (*map->find(key))->value != key;
+  }
+  CHECK(wrong == 0);
+}
+
+TEST_CASE("the table before a rebuild is recorded", "[hashmap][barrier]") {
+  constexpr long kCount = 832;
+  const ExactHeap heap(with_phases());
+  const Root<References> map = filled(kCount);
+  BlackHome black;
+  at_marking_started = [&] {
+    black.begin(kCount);
+    for (long i = 0; i < kCount; ++i) black.take(*map->find(i));
+    rebuild(*map, 0, [](long key, const Ref<Node>&) { return key % 2 == 0; });
+  };
+  heap.collect();
+  CHECK(map->size() == kCount / 2);
+  long wrong = 0;
+  for (long i = 0; i < kCount; ++i) wrong += black.at(static_cast<std::size_t>(i))->value != i;
+  CHECK(wrong == 0);
+}
+
+TEST_CASE("a map that is overwritten in an object is recorded", "[hashmap][barrier]") {
+  const ExactHeap heap(with_phases());
+  const Root<Holder> holder(make<Holder>());
+  holder->map = filled(1).get();
+  Root<Holder> black;
+  at_marking_started = [&] {
+    black = make<Holder>();
+    black->map = holder->map;
+    holder->map = nullptr;
+  };
+  heap.collect();
+  CHECK(holder->map == nullptr);
+  CHECK((*black->map.find(0))->value == 0);
+}
+
+TEST_CASE("a value that is swapped in a SyncMap is recorded", "[hashmap][barrier]") {
+  const ExactHeap heap(with_phases());
+  SyncMap<long, Ref<Node>> map;
+  map.store(0, Root<Node>(numbered(0)).get());
+  const bool without_lock = GENERATE(false, true);  // the key is in the map that readers read
+  if (without_lock) map.range([](long, const Ref<Node>&) { return true; });
+  const Root<Node> other(numbered(7));
+  BlackHome black;
+  at_marking_started = [&] {
+    black.begin(1);
+    black.take(*map.load(0));
+    map.swap(0, other.get());
+  };
+  heap.collect();
+  CHECK(black.at(0)->value == 0);
+  CHECK((*map.load(0))->value == 7);
+}
+
+TEST_CASE("a map that is replaced in a SnapshotMap is recorded", "[hashmap][barrier]") {
+  const ExactHeap heap(with_phases());
+  SnapshotMap<long, Ref<Node>> map;
+  map.replace(filled(1).get());
+  const Root<References> other = filled(2);
+  BlackHome black;
+  at_marking_started = [&] {
+    black.begin(1);
+    black.take(*map.load(0));
+    map.replace(other.get());
+  };
+  heap.collect();
+  CHECK(black.at(0)->value == 0);
+  CHECK(map.size() == 2);
 }
