@@ -80,6 +80,20 @@ sub run {
   return $? & 127 ? 128 + ($? & 127) : $? >> 8;
 }
 
+# The test case of the first failed assertion in the log; who crashes, hangs or is ended by a
+# sanitizer leaves none.
+sub first_failed {
+  my $case = '';
+  my $log_text = slurp($log);
+  while ($log_text =~ /^-{79}\n((?:(?!-{79}).*\n)+)-{79}\n|\bFAILED:/gm) {
+    return ": $case" if !defined $1;
+    ($case = $1) =~ s/\n  .*//s;  # sections are indented
+    $case =~ s/\n(?=.)/ /g;
+    chomp $case;
+  }
+  return '';
+}
+
 # A list that is out of date is told before anything is built.
 mutant_of($_) for @list;
 exit 0 if $check_only;
@@ -128,6 +142,7 @@ for my $m (@list) {
       last if $status != 0;
     }
     $verdict = $status == 0 ? 'SURVIVED' : $status == 124 ? 'found (hangs)' : "found (status $status)";
+    $verdict .= first_failed() if $status != 0;
   }
   $verdict =~ /^found/ ? ++$found : ++$survived;
   printf "%-75s %s\n", $m->{name}, $verdict;
