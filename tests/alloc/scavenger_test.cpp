@@ -302,7 +302,8 @@ TEST_CASE("the thread keeps to one percent of the processors", "[alloc][scavenge
 
 TEST_CASE("a child of fork gets a scavenger of its own, on demand", "[alloc][scavenger][fork]") {
 #if GORT_TSAN
-  return;  // it does not allow threads after a fork
+  WARN("not tested: the thread sanitizer does not allow threads after a fork");
+  return;
 #endif
   Scavenged h;
   h.fill(60_MiB);
@@ -351,7 +352,8 @@ TEST_CASE("stop and start again, at any moment", "[alloc][scavenger]") {
 
 TEST_CASE("a thread that the system refuses is made at the next cycle", "[alloc][scavenger][oom]") {
 #if GORT_ASAN || GORT_TSAN
-  return;  // they need address space for themselves
+  WARN("not tested: sanitizers need address space for themselves");
+  return;
 #endif
   const auto result = gort_test::in_child([] {
     Scavenged h;

@@ -85,7 +85,10 @@ TEST_CASE("several threads mark one tree, all of it and nothing else", "[gc][wor
 }
 
 TEST_CASE("processors that nobody uses mark, as long as nobody uses them", "[gc][workers]") {
-  if (os::processors() < 2) return;
+  if (os::processors() < 2) {
+    WARN("not tested: one processor, and that is taken");
+    return;
+  }
   ExactHeap heap;
   Root<Node> tree = build_tree(kNodes);
   collect_until_workers_mark();  // this thread waits for the collection, so it runs on none

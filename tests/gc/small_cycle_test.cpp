@@ -211,7 +211,10 @@ TEST_CASE("threads stopped by a small cycle lose nothing", "[gc][small_cycle]") 
 // Each has a list that its stack alone refers to. One is long, so that the other's thread, when it
 // runs the cycle, has something to wait for.
 TEST_CASE("threads mark from their own stacks while they are stopped", "[gc][small_cycle]") {
-  if (os::processors() < 2) return;  // nobody is awake in a stop
+  if (os::processors() < 2) {
+    WARN("not tested: one processor, nobody is awake in a stop");
+    return;
+  }
   gc::CollectorOptions options = gort_test::with_signals();
   options.verify = true;
   gc::collector.start(options);

@@ -46,7 +46,7 @@ void store_to_each_cell() {
 
 TEST_CASE("a masked store writes one cell and nothing else", "[hashmap][write_way]") {
   if (!hashmap::can_mask()) {
-    WARN("this processor has no AVX2");
+    WARN("not tested: this processor has no AVX2");
     return;
   }
   store_to_each_cell<4>();
@@ -56,7 +56,7 @@ TEST_CASE("a masked store writes one cell and nothing else", "[hashmap][write_wa
 
 TEST_CASE("writes are masked from one size of map on", "[hashmap][write_way]") {
   if (!hashmap::can_mask()) {
-    WARN("this processor has no AVX2");
+    WARN("not tested: this processor has no AVX2");
     return;
   }
   WriteWay way;
