@@ -32,15 +32,16 @@ GORT_API void collect();
 GORT_API std::size_t release_os_memory();
 
 /// Go's debug.SetGCPercent: the new value applies at once; returns the old one. Negative: off.
+/// Without effect before start(), which takes the value of its options.
 GORT_API std::int64_t set_gc_percent(std::int64_t percent);
-/// Go's debug.SetMemoryLimit, in bytes; returns the old one. kNoMemoryLimit: off.
+/// Go's debug.SetMemoryLimit, in bytes; returns the old one. kNoMemoryLimit: off. Likewise.
 GORT_API std::size_t set_memory_limit(std::size_t bytes);
 
 /// Attaches the calling thread for a scope: its stack is scanned, and it stops for collections. A
 /// thread that allocates without being attached is attached until it ends. Throws std::bad_alloc,
 /// and std::system_error if the system does not tell where the thread's stack is: for the first
 /// thread of a process it takes a file descriptor, and /proc. `conservative_stacks = false` does
-/// without.
+/// without. Within another one, or on a thread that is attached already, it does nothing.
 class GORT_API AttachThread {
  public:
   AttachThread();
@@ -55,7 +56,7 @@ class GORT_API AttachThread {
 /// For a scope in which the calling thread touches no heap reference: a system call, a wait for a
 /// lock. A collection need not wait for it. Does not nest. collect(), release_os_memory(),
 /// run_cleanups(), safepoint(), mem_stats(), ledger() and where_is() may be called in it: the
-/// thread is out of the region meanwhile.
+/// thread is out of the region meanwhile. Of a thread that is not attached it does nothing.
 class GORT_API Blocking {
  public:
   Blocking();
@@ -64,7 +65,7 @@ class GORT_API Blocking {
   Blocking& operator=(const Blocking&) = delete;
 };
 
-/// Lets a collection stop this thread here. For long loops that do not allocate.
+/// Lets a collection stop this thread here, if it is attached. For long loops that do not allocate.
 GORT_API void safepoint();
 
 }  // namespace gort

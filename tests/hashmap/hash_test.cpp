@@ -120,6 +120,16 @@ TEMPLATE_TEST_CASE("small plain structs are hashed as integers, and spread", "[h
   });
 }
 
+// Like every key: else whoever knows the program could choose keys that collide.
+TEST_CASE("the hash of a large plain struct depends on the process's random word",
+          "[hashmap][hash]") {
+  using Key = PlainPair<std::uint64_t>;
+  const Key key{1, 2};
+  CHECK(hashmap::hash_key(key, 3) != hashmap::hash_bytes(&key, sizeof key, 3));
+  CHECK(hashmap::hash_key(key, 3 ^ hashmap::hash_secret.first) ==
+        hashmap::hash_bytes(&key, sizeof key, 3));
+}
+
 TEST_CASE("strings spread", "[hashmap][hash]") {
   const Runtime runtime({.gc_percent = -1});
   check_spread([](std::uint64_t i) {

@@ -1,9 +1,13 @@
 #include <catch2/catch.hpp>
 
+#include <csignal>
 #include <cstdlib>
 #include <stdexcept>
 
+#include <unistd.h>
+
 #include <gort/runtime/options.h>
+#include <gort/tests/support/child.h>
 
 using namespace gort;
 
@@ -43,7 +47,8 @@ TEST_CASE("the environment changes the defaults", "[runtime][options]") {
   const Environment limit("GOMEMLIMIT", "64MiB");
   const Environment debug(
       "GORT_DEBUG",
-      "gctrace=1,scavtrace=1,scavenger=0,gcevery=7,verify=1,,poison=1,stacks=0,markers=3");
+      "gctrace=1,scavtrace=1,scavenger=0,gcevery=7,verify=1,,poison=1,stacks=0,markers=3,bgsweep=0,"
+      "stopsignal=10");
   const Options options = Options::from_environment();
   CHECK(options.gc_percent == 50);
   CHECK(options.memory_limit == 67'108'864);
@@ -55,6 +60,23 @@ TEST_CASE("the environment changes the defaults", "[runtime][options]") {
   CHECK(options.markers == 3);
   CHECK(options.collect_every == 7);
   CHECK_FALSE(options.conservative_stacks);
+  CHECK_FALSE(options.background_sweep);
+  CHECK(options.stop_signal == 10);
+}
+
+TEST_CASE("an empty variable is none", "[runtime][options]") {
+  const Environment gogc("GOGC", "");
+  const Environment limit("GOMEMLIMIT", "");
+  const Environment debug("GORT_DEBUG", "");
+  const Options options = Options::from_environment();
+  CHECK(options.gc_percent == 100);
+  CHECK(options.memory_limit == kNoMemoryLimit);
+  CHECK(options.stop_signal == kDefaultStopSignal);
+}
+
+TEST_CASE("GOMEMLIMIT=off is no limit", "[runtime][options]") {
+  const Environment limit("GOMEMLIMIT", "off");
+  CHECK(Options::from_environment().memory_limit == kNoMemoryLimit);
 }
 
 TEST_CASE("GOGC=off turns the heap goal off", "[runtime][options]") {
@@ -67,6 +89,22 @@ TEST_CASE("an unusable value names its variable", "[runtime][options]") {
     const Environment gogc("GOGC", "many");
     CHECK_THROWS_WITH(Options::from_environment(), Catch::Contains("GOGC=many"));
   }
-  const Environment debug("GORT_DEBUG", "gcevery=x");
-  CHECK_THROWS_WITH(Options::from_environment(), Catch::Contains("gcevery=x"));
+  for (const char* text : {"gcevery=x", "gcevery=", "stopsignal=9999", "stopsignal=-1"}) {
+    const Environment debug("GORT_DEBUG", text);
+    CHECK_THROWS_WITH(Options::from_environment(),
+                      Catch::Contains("GORT_DEBUG") && Catch::Contains(text));
+  }
+  const Environment debug("GORT_DEBUG", "gctrace=1,verify");
+  CHECK_THROWS_WITH(Options::from_environment(), Catch::Contains("GORT_DEBUG=verify"));
+}
+
+// As in Go: it may be meant for another version.
+TEST_CASE("of a key that nobody knows standard error is told, and the others count",
+          "[runtime][options]") {
+  const Environment debug("GORT_DEBUG", "madvdontneed=1,gctrace=1");
+  const auto result = gort_test::in_child([] {
+    if (!Options::from_environment().gctrace) ::_exit(1);
+  });
+  CHECK(result.exit_code == 0);
+  CHECK(result.errors == "gort: GORT_DEBUG: unknown key madvdontneed\n");
 }

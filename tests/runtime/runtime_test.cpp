@@ -1,10 +1,14 @@
 #include <catch2/catch.hpp>
 
+#include <atomic>
+#include <chrono>
+#include <cstdint>
 #include <new>
 #include <stdexcept>
 #include <thread>
 
 #include <gort/base/os.h>
+#include <gort/gc/world.h>
 #include <gort/gort.h>
 #include <gort/tests/support/scale.h>
 
@@ -18,6 +22,9 @@ void ask_too_early() {
   CHECK_THROWS_AS(ledger(), std::logic_error);
   CHECK_THROWS_AS(where_is(nullptr), std::logic_error);
   CHECK_THROWS_AS(run_cleanups(), std::logic_error);
+  CHECK_THROWS_AS(release_os_memory(), std::logic_error);
+  safepoint();  // nobody stops the world
+  const Blocking blocking;
 }
 
 }  // namespace
@@ -52,6 +59,46 @@ TEST_CASE("shutdown with another thread attached is refused", "[runtime]") {
   CHECK_THROWS_AS(shutdown(), std::logic_error);
   stage = 2;
   other.join();
+  shutdown();
+}
+
+TEST_CASE("settings that come before the start have no effect", "[runtime]") {
+  set_gc_percent(30);
+  set_memory_limit(1 << 30);
+  start(Options{.gc_percent = 50});
+  CHECK(set_gc_percent(100) == 50);
+  CHECK(set_memory_limit(kNoMemoryLimit) == kNoMemoryLimit);
+  shutdown();
+}
+
+TEST_CASE("a thread that is not attached may come to a safepoint, and block", "[runtime]") {
+  start();
+  std::thread([] {
+    safepoint();
+    const Blocking blocking;
+    safepoint();
+  }).join();
+  collect();
+  CHECK(gc::world.thread_count() == 1);
+  shutdown();
+}
+
+TEST_CASE("an AttachThread within another one changes nothing", "[runtime]") {
+  start();
+  std::size_t within = 0, behind = 0;
+  std::thread([&] {
+    const AttachThread outer;
+    {
+      const AttachThread inner;
+      within = gc::world.thread_count();
+    }
+    behind = gc::world.thread_count();
+  }).join();
+  CHECK(within == 2);
+  CHECK(behind == 2);
+  CHECK(gc::world.thread_count() == 1);
+  { const AttachThread of_first_thread; }
+  CHECK(gc::world.thread_count() == 1);
   shutdown();
 }
 
@@ -111,6 +158,18 @@ TEST_CASE("MemStats counts as Go does", "[runtime][mem_stats]") {
   CHECK(after.NumForcedGC == full.NumForcedGC + 1);
   CHECK(after.PauseNs[(after.NumGC + 255) % 256] > 0);
   CHECK(after.LastGC > 1'700'000'000'000'000'000U);
+  CHECK(after.Alloc == after.HeapAlloc);
+  CHECK(after.HeapObjects == after.Mallocs - after.Frees);
+  CHECK(after.HeapSys == after.HeapInuse + after.HeapIdle);
+  CHECK(after.HeapIdle >= after.HeapReleased);
+  CHECK(after.Sys == after.HeapSys + after.OtherSys);
+  for (const std::uint64_t nothing :
+       {after.Lookups, after.StackInuse, after.StackSys, after.MSpanInuse, after.MSpanSys,
+        after.MCacheInuse, after.MCacheSys, after.BuckHashSys, after.GCSys}) {
+    CHECK(nothing == 0);
+  }
+  CHECK(after.EnableGC);
+  CHECK_FALSE(after.DebugGC);
   shutdown();
 }
 
@@ -150,5 +209,17 @@ TEST_CASE("the options' hook is called when memory is out", "[runtime][oom]") {
   CHECK_THROWS_AS(make_array<char>(std::size_t{1} << 30), std::bad_alloc);
   os::fail_call_for_test(0);
   CHECK(asked_for == std::size_t{1} << 30);
+  shutdown();
+}
+
+TEST_CASE("without a thread for them cleanups run when they are asked for", "[runtime]") {
+  start(Options{.conservative_stacks = false, .cleanup_thread = false});
+  std::thread::id where;
+  add_cleanup(make_array<long>(4), [&where] { where = std::this_thread::get_id(); });
+  collect();
+  std::this_thread::sleep_for(std::chrono::milliseconds(20));  // as long as a thread would need
+  CHECK(where == std::thread::id());
+  CHECK(run_cleanups() == 1);
+  CHECK(where == std::this_thread::get_id());
   shutdown();
 }
