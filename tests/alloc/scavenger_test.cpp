@@ -19,6 +19,7 @@
 #include <gort/tests/support/asleep.h>
 #include <gort/tests/support/child.h>
 #include <gort/tests/support/eventually.h>
+#include <gort/tests/support/scale.h>
 #include <gort/tests/support/smaps.h>
 
 // The thread itself. The tests play the collector: they say that a cycle has ended. What they wait
@@ -249,15 +250,31 @@ TEST_CASE("it wakes when a span wants more pages than are left in a cache", "[al
   h.empty.flush(cache);
 }
 
+TEST_CASE("it wakes when the goal falls", "[alloc][scavenger]") {
+  Scavenged h;
+  h.fill(20_MiB);
+  h.free_all_but(5);
+  Scavenged::cycles(25_MiB);
+  for (const std::size_t goal : {22_MiB, 15_MiB, 8_MiB}) {
+    REQUIRE(eventually(resting));
+    Scavenged::cycles(goal);
+    CHECK(eventually([&] { return heap.pages.resident() <= goal + 64_KiB; }));
+  }
+}
+
 TEST_CASE("no wake-up is lost", "[alloc][scavenger][threads]") {
   // Frees race with the thread's way into its rest; each must be seen without a second one.
   Scavenged h;
   Scavenged::cycles(0);
-  for (int i = 0; i < 300; ++i) {
-    const PageRun run = h.empty.allocate(1 + static_cast<std::size_t>(i % 7));
+  for (int i = 0; i < gort_test::scaled(1000); ++i) {
+    const PageRun first = h.empty.allocate(1);
+    const PageRun second = h.empty.allocate(1 + static_cast<std::size_t>(i % 7));
     scavenger.note_growth(heap.pages.resident());
-    for (int spin = 0; spin < i * 20; ++spin) asm volatile("" ::: "memory");
-    h.empty.free(run);
+    h.empty.free(first);
+    scavenger.note_free();
+    while (heap.pages.idle() != 0) std::this_thread::yield();
+    for (int spin = 0; spin < i * 150; ++spin) asm volatile("" ::: "memory");
+    h.empty.free(second);
     scavenger.note_free();
     REQUIRE(eventually([] { return heap.pages.idle() == 0; }));
   }
@@ -308,11 +325,23 @@ TEST_CASE("a child of fork gets a scavenger of its own, on demand", "[alloc][sca
   Scavenged h;
   h.fill(60_MiB);
   h.free_all_but(0);
-  const std::uint64_t pieces = scavenger.figures().pieces;
+  const auto pieces = [] { return scavenger.figures().pieces; };
+  std::uint64_t seen = pieces();
   Scavenged::cycles(0);
-  // The scavenger is at work while the process forks.
-  REQUIRE(eventually([&] { return scavenger.figures().pieces > pieces; }));
-  for (int i = 0; i < 20; ++i) {
+  REQUIRE(eventually([&] { return pieces() > seen; }));
+  std::atomic<bool> stop{false};
+  std::thread other([&] {
+    while (!stop) {
+      const PageRun run = h.empty.allocate(3);
+      scavenger.note_growth(heap.pages.resident());
+      h.empty.free(run);
+      scavenger.note_free();
+    }
+  });
+  bool well = true;
+  for (int i = 0; i < 20 && well; ++i) {
+    // Where it has given back one piece the scavenger is about to give back the next.
+    for (seen = pieces(); pieces() == seen && heap.pages.idle() > 1_MiB;) std::this_thread::yield();
     const auto result = gort_test::in_child([&h] {
       h.empty.check();  // whole: no piece is on its way in a thread that does not exist
       if (scavenger.figures().running) ::_exit(1);
@@ -330,8 +359,11 @@ TEST_CASE("a child of fork gets a scavenger of its own, on demand", "[alloc][sca
       h.empty.check();
     });
     CHECK(result.errors.empty());
-    REQUIRE(result.exit_code == 0);
+    CHECK(result.exit_code == 0);
+    well = result.exit_code == 0;
   }
+  stop = true;
+  other.join();
   CHECK(eventually([] { return heap.pages.idle() == 0; }));
 }
 
