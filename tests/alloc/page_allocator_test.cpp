@@ -191,7 +191,7 @@ TEST_CASE("random requests: every page is where a naive bitmap puts it", "[alloc
   RandomRun(gort_test::test_seed(), 1).run(scaled(400'000), 2000);
 }
 
-TEST_CASE("the same with 64 KiB pages of the system", "[alloc][page]") {
+TEST_CASE("random requests with 64 KiB pages of the system", "[alloc][page]") {
   RandomRun(gort_test::test_seed(), 8).run(scaled(200'000), 2000);
 }
 

@@ -179,7 +179,7 @@ TEST_CASE("at its goal the scavenger does nothing", "[alloc][scavenge]") {
   CHECK(s.released == 1);
 }
 
-TEST_CASE("with nothing idle it rests until something is", "[alloc][scavenge]") {
+TEST_CASE("with nothing idle the scavenger rests until something is", "[alloc][scavenge]") {
   Simulation s;
   s.used = 100_MiB;
   s.goal = 10_MiB;
@@ -196,7 +196,7 @@ TEST_CASE("with nothing idle it rests until something is", "[alloc][scavenge]") 
   CHECK(s.released == 5_MiB);
 }
 
-TEST_CASE("it does not rest before it has looked at all there is", "[alloc][scavenge]") {
+TEST_CASE("the scavenger does not rest before it has looked at all there is", "[alloc][scavenge]") {
   ScavengePolicy policy(0.02);
   policy.released(0, 1000, false);
   CHECK(policy.next(0, 100_MiB, 10_MiB).action == Action::release);
@@ -204,7 +204,7 @@ TEST_CASE("it does not rest before it has looked at all there is", "[alloc][scav
   CHECK(policy.next(0, 100_MiB, 10_MiB).action == Action::rest_until_idle);
 }
 
-TEST_CASE("waking it often does not make it work more", "[alloc][scavenge]") {
+TEST_CASE("waking the scavenger often does not make it work more", "[alloc][scavenge]") {
   // Somebody frees a page and wakes it every 10 us, for ten seconds.
   Simulation s;
   s.used = 1_GiB;

@@ -121,7 +121,7 @@ TEST_CASE("memory falls to the goal without any activity, and no further", "[all
   CHECK(scavenger.excess() == 0);
 }
 
-TEST_CASE("highest addresses go first", "[alloc][scavenger]") {
+TEST_CASE("the scavenger gives back the highest addresses first", "[alloc][scavenger]") {
   Scavenged h;
   h.fill(64_MiB);
   h.free_all_but(0);
@@ -133,7 +133,7 @@ TEST_CASE("highest addresses go first", "[alloc][scavenger]") {
   CHECK(os::resident_bytes_of(reinterpret_cast<const void*>(window.base + 32_MiB), 32_MiB) == 0);
 }
 
-TEST_CASE("without a goal there is no thread", "[alloc][scavenger]") {
+TEST_CASE("without a goal there is no scavenger's thread", "[alloc][scavenger]") {
   Scavenged h;
   h.fill(10_MiB);
   h.free_all_but(0);
@@ -153,7 +153,7 @@ TEST_CASE("without a goal there is no thread", "[alloc][scavenger]") {
   CHECK_FALSE(scavenger.figures().running);
 }
 
-TEST_CASE("with nothing to do the thread sleeps and uses no processor", "[alloc][scavenger]") {
+TEST_CASE("with nothing to do the scavenger sleeps and uses no processor", "[alloc][scavenger]") {
   Scavenged h;
   h.fill(10_MiB);
   Scavenged::cycles(20_MiB);
@@ -173,7 +173,7 @@ TEST_CASE("with nothing to do the thread sleeps and uses no processor", "[alloc]
   CHECK(status_line(threads[0], "SigBlk:").find_first_not_of("\t f7ebc") == std::string::npos);
 }
 
-TEST_CASE("it wakes when pages become idle", "[alloc][scavenger]") {
+TEST_CASE("the scavenger wakes when pages become idle", "[alloc][scavenger]") {
   Scavenged h;
   h.fill(30_MiB);
   Scavenged::cycles(0);  // everything is too much, but nothing is idle
@@ -188,7 +188,7 @@ TEST_CASE("it wakes when pages become idle", "[alloc][scavenger]") {
   CHECK(heap.pages.resident() == 0);
 }
 
-TEST_CASE("it wakes when a thread's cache gives pages back", "[alloc][scavenger]") {
+TEST_CASE("the scavenger wakes when a thread's cache gives pages back", "[alloc][scavenger]") {
   Scavenged h;
   h.fill(30_MiB);
   ThreadCache cache;
@@ -205,7 +205,7 @@ TEST_CASE("it wakes when a thread's cache gives pages back", "[alloc][scavenger]
   h.free_all_but(0);
 }
 
-TEST_CASE("it wakes when the heap grows past the goal", "[alloc][scavenger]") {
+TEST_CASE("the scavenger wakes when the heap grows past the goal", "[alloc][scavenger]") {
   Scavenged h;
   h.fill(20_MiB);
   std::swap(h.runs[10], h.runs.back());  // the last stays: none of the idle pages are at the end
@@ -219,7 +219,7 @@ TEST_CASE("it wakes when the heap grows past the goal", "[alloc][scavenger]") {
   heap.free_everything();
 }
 
-TEST_CASE("it wakes when a span is freed", "[alloc][scavenger]") {
+TEST_CASE("the scavenger wakes when a span is freed", "[alloc][scavenger]") {
   Scavenged h;
   h.fill(1_MiB);
   Scavenged::cycles(0);
@@ -229,7 +229,8 @@ TEST_CASE("it wakes when a span is freed", "[alloc][scavenger]") {
   CHECK(eventually([] { return heap.pages.idle() == 0; }));
 }
 
-TEST_CASE("it wakes when a span wants more pages than are left in a cache", "[alloc][scavenger]") {
+TEST_CASE("the scavenger wakes when a span wants more pages than are left in a cache",
+          "[alloc][scavenger]") {
   Scavenged h;
   const PageRun low = h.empty.allocate(PageCache::kBlockPages);
   const PageRun high = h.empty.allocate(PageCache::kBlockPages);
@@ -250,7 +251,7 @@ TEST_CASE("it wakes when a span wants more pages than are left in a cache", "[al
   h.empty.flush(cache);
 }
 
-TEST_CASE("it wakes when the goal falls", "[alloc][scavenger]") {
+TEST_CASE("the scavenger wakes when the goal falls", "[alloc][scavenger]") {
   Scavenged h;
   h.fill(20_MiB);
   h.free_all_but(5);
@@ -262,7 +263,7 @@ TEST_CASE("it wakes when the goal falls", "[alloc][scavenger]") {
   }
 }
 
-TEST_CASE("no wake-up is lost", "[alloc][scavenger][threads]") {
+TEST_CASE("no wake-up of the scavenger is lost", "[alloc][scavenger][threads]") {
   // Frees race with the thread's way into its rest; each must be seen without a second one.
   Scavenged h;
   Scavenged::cycles(0);
@@ -280,7 +281,7 @@ TEST_CASE("no wake-up is lost", "[alloc][scavenger][threads]") {
   }
 }
 
-TEST_CASE("the thread keeps to one percent of the processors", "[alloc][scavenger]") {
+TEST_CASE("the scavenger keeps to one percent of the processors", "[alloc][scavenger]") {
   Scavenged h;
   const auto before = scavenger.figures();
   const std::int64_t start = now_ns();
@@ -367,7 +368,7 @@ TEST_CASE("a child of fork gets a scavenger of its own, on demand", "[alloc][sca
   CHECK(eventually([] { return heap.pages.idle() == 0; }));
 }
 
-TEST_CASE("stop and start again, at any moment", "[alloc][scavenger]") {
+TEST_CASE("the scavenger stops and starts again, at any moment", "[alloc][scavenger]") {
   Scavenged h;
   for (int i = 0; i < 50; ++i) {
     h.fill(4_MiB);
@@ -382,7 +383,8 @@ TEST_CASE("stop and start again, at any moment", "[alloc][scavenger]") {
   }
 }
 
-TEST_CASE("a thread that the system refuses is made at the next cycle", "[alloc][scavenger][oom]") {
+TEST_CASE("a scavenger's thread that the system refuses is made at the next cycle",
+          "[alloc][scavenger][oom]") {
 #if GORT_ASAN || GORT_TSAN
   WARN("not tested: sanitizers need address space for themselves");
   return;
@@ -413,7 +415,7 @@ TEST_CASE("a thread that the system refuses is made at the next cycle", "[alloc]
   CHECK(result.exit_code == 0);
 }
 
-TEST_CASE("memory that is locked in place does not keep the thread busy",
+TEST_CASE("memory that is locked in place does not keep the scavenger busy",
           "[alloc][scavenger][oom]") {
   Scavenged h;
   h.fill(8_MiB);

@@ -206,7 +206,7 @@ TEST_CASE("a ring of objects with destructors dies, once each", "[gc][cleanup]")
   CHECK(heap.objects() == 0);
 }
 
-TEST_CASE("without memory for an order they die in some order", "[gc][cleanup]") {
+TEST_CASE("without memory for an order destructors run in some order", "[gc][cleanup]") {
   deaths.clear();
   ExactHeap heap(by_hand());
   // Its head comes first in memory: so the search for an order begins there, goes down to the end,

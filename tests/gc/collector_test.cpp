@@ -71,7 +71,9 @@ TEST_CASE("a list of three million nodes needs no recursion", "[gc][collector]")
   long_list(3'000'000);
 }
 
-TEST_CASE("nor does one of ten million", "[gc][collector][.slow]") { long_list(10'000'000); }
+TEST_CASE("a list of ten million nodes needs no recursion", "[gc][collector][.slow]") {
+  long_list(10'000'000);
+}
 
 TEST_CASE("a constructor that throws leaves garbage, and what it stored elsewhere",
           "[gc][collector]") {
@@ -369,7 +371,7 @@ TEST_CASE("a reference to a freed object is named at the sweep", "[gc][collector
                              "holds a reference to one that has been freed"));
 }
 
-TEST_CASE("so is one past the end of an array", "[gc][collector]") {
+TEST_CASE("a reference one past the end of an array is named at the sweep", "[gc][collector]") {
   const auto result = gort_test::in_child([] {
     struct Slice {
       Ref<long> begin, end;

@@ -98,7 +98,8 @@ TEST_CASE("cycles that the program asked for do not count", "[gc][limiter]") {
   CHECK(limiter.level() == 500);
 }
 
-TEST_CASE("cycles that go on while it is limiting leave one cycle's debt", "[gc][limiter]") {
+TEST_CASE("cycles that go on while the limiter is limiting leave one cycle's debt",
+          "[gc][limiter]") {
   CpuLimiter limiter(1000, {});
   CpuTimes now;
   for (int i = 0; i < 100; ++i) {
@@ -179,7 +180,7 @@ TEST_CASE("with the limit below the live heap cycles are as many as their cost a
   }
 }
 
-TEST_CASE("where the bucket is never full, they follow each other", "[gc][limiter]") {
+TEST_CASE("where the limiter's bucket is never full, cycles follow each other", "[gc][limiter]") {
   const std::uint64_t limited_before = counters.cpu_limited.load_relaxed();
   // The heap may pass its goal, which is what lives, by a tenth and 1 MiB before a thread waits. If
   // it does not, there is a cycle at every refill.
@@ -189,7 +190,7 @@ TEST_CASE("where the bucket is never full, they follow each other", "[gc][limite
   CHECK(counters.cpu_limited.load_relaxed() == limited_before);
 }
 
-TEST_CASE("so it is without a thread of the collector's own", "[gc][limiter]") {
+TEST_CASE("cycles on the callers' threads are as many as their cost allows, too", "[gc][limiter]") {
   const std::uint64_t cycles = cycles_under_pressure(20 * kMs, 1, false);
   CHECK(cycles <= most_cycles(20 * kMs));
   CHECK(cycles >= 2);
@@ -219,7 +220,7 @@ void allocate_far() {
 
 }  // namespace
 
-TEST_CASE("while it is limiting nobody waits for a cycle", "[gc][limiter]") {
+TEST_CASE("while the limiter is limiting nobody waits for a cycle", "[gc][limiter]") {
   passed = false;
   gc::CollectorOptions options;
   options.limiter_capacity = 0;
@@ -232,7 +233,7 @@ TEST_CASE("while it is limiting nobody waits for a cycle", "[gc][limiter]") {
   CHECK(passed);
 }
 
-TEST_CASE("while it is limiting nobody helps marking", "[gc][limiter]") {
+TEST_CASE("while the limiter is limiting nobody helps marking", "[gc][limiter]") {
   gc::CollectorOptions options;
   options.limiter_capacity = 0;
   ExactHeap heap(options);
@@ -245,7 +246,7 @@ TEST_CASE("while it is limiting nobody helps marking", "[gc][limiter]") {
   CHECK(counters.assist_bytes.load_relaxed() == helped);
 }
 
-TEST_CASE("who waits for a cycle goes on when it begins to limit", "[gc][limiter]") {
+TEST_CASE("who waits for a cycle goes on when the limiter begins to limit", "[gc][limiter]") {
   passed = false;
   collecting = 0;
   gc::CollectorOptions options;

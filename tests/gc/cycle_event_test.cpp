@@ -77,7 +77,7 @@ TEST_CASE("a listener sees a cycle's events in order, with gctrace's numbers", "
   }
 }
 
-TEST_CASE("it sees them when the cycle runs on the caller's thread", "[gc][event]") {
+TEST_CASE("a listener sees the events of a cycle that runs on the caller's thread", "[gc][event]") {
   Log log;
   ExactHeap heap(listening(log));
   metadata::fail_allocation_for_test(1);  // the record of the collector's thread
@@ -86,7 +86,7 @@ TEST_CASE("it sees them when the cycle runs on the caller's thread", "[gc][event
   check_cycle(log, gc::collector.last_cycle());
 }
 
-TEST_CASE("without the background sweep nobody is told of its end", "[gc][event]") {
+TEST_CASE("without the background sweep nobody is told of a sweep's end", "[gc][event]") {
   Log log;
   gc::CollectorOptions options = listening(log);
   options.background_sweep = false;

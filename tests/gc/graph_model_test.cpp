@@ -114,4 +114,4 @@ void run(std::uint64_t collect_every, int steps) {
 
 TEST_CASE("a random graph is collected to the object", "[gc][model]") { run(0, 100'000); }
 
-TEST_CASE("the same with a collection at every 7th allocation", "[gc][model]") { run(7, 10'000); }
+TEST_CASE("a random graph is collected at every 7th allocation", "[gc][model]") { run(7, 10'000); }

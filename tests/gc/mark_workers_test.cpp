@@ -135,7 +135,7 @@ TEST_CASE("of processors that are all taken, marking has Go's quarter", "[gc][wo
 
 // The cycle's thread counts who runs; somebody who holds the list of threads may wait for it to
 // park.
-TEST_CASE("others stop the world while processors are counted", "[gc][workers]") {
+TEST_CASE("processors are counted while others stop the world", "[gc][workers]") {
   ExactHeap heap;
   Root<Node> tree = build_tree(kNodes);
   std::atomic<bool> done{false};

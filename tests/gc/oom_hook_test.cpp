@@ -77,7 +77,7 @@ TEST_CASE("the hook lets something go, and the allocation succeeds", "[gc][oom]"
   program.keep.clear();
 }
 
-TEST_CASE("the hook is asked until it gives up", "[gc][oom]") {
+TEST_CASE("the hook for want of memory is asked until it gives up", "[gc][oom]") {
   Program program;
   ExactHeap heap(hooked(program));
   const Willing willing;
@@ -115,7 +115,8 @@ TEST_CASE("the hook may raise the system's limit", "[gc][oom]") {
   program.cache = nullptr;
 }
 
-TEST_CASE("the hook may allocate; if that fails, it is not called again", "[gc][oom]") {
+TEST_CASE("the hook for want of memory may allocate; if that fails, it is not called again",
+          "[gc][oom]") {
   Program program;
   ExactHeap heap(hooked(program));
   const Willing willing;
