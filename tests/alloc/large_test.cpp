@@ -7,12 +7,14 @@
 #include <gort/alloc/collector_hooks.h>
 #include <gort/tests/alloc/cache_fixture.h>
 #include <gort/tests/alloc/page_fixture.h>
+#include <gort/tests/support/all_zero.h>
 
 // Large objects: what is zeroed and what is left alone, stops between the pieces, sizes and
 // alignments at the borders.
 
 using namespace gort;
 using namespace gort::alloc;
+using gort_test::all_zero;
 using gort_test::EmptyHeap;
 using gort_test::OwnCacheScope;
 
@@ -29,10 +31,6 @@ struct LargeHeap {
   }
   static void drop_everything() { heap.free_everything(); }
 };
-
-bool all_zero(const char* p, std::size_t bytes) {
-  return p[0] == 0 && std::memcmp(p, p + 1, bytes - 1) == 0;
-}
 
 int entered = 0;
 int inside = 0;

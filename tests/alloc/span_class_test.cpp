@@ -1,7 +1,6 @@
 #include <catch2/catch.hpp>
 
 #include <array>
-#include <cstdlib>
 #include <set>
 #include <thread>
 #include <vector>
@@ -13,14 +12,7 @@
 
 using namespace gort;
 using namespace gort::alloc;
-
-namespace {
-
-void require(bool condition) {  // in a child process
-  if (!condition) std::abort();
-}
-
-}  // namespace
+using gort_test::require;
 
 TEST_CASE("two base span classes for every size class, numbered as in Go", "[alloc][span_class]") {
   CHECK(kBaseSpanClasses == 2 * kSizeClassCount);

@@ -9,12 +9,14 @@
 #include <gort/base/random.h>
 #include <gort/tests/alloc/cache_fixture.h>
 #include <gort/tests/alloc/page_fixture.h>
+#include <gort/tests/support/all_zero.h>
 #include <gort/tests/support/seed.h>
 
 // The span's record: addresses and slots, the two bitmaps, the sweep generation, its size.
 
 using namespace gort;
 using namespace gort::alloc;
+using gort_test::all_zero;
 using gort_test::CacheScope;
 using gort_test::end_cycle;
 
@@ -31,10 +33,6 @@ struct OwnSpan {
   OwnSpan& operator=(const OwnSpan&) = delete;
   Span* operator->() const { return span; }
 };
-
-bool all_zero(const char* p, std::size_t bytes) {
-  return p[0] == 0 && std::memcmp(p, p + 1, bytes - 1) == 0;
-}
 
 }  // namespace
 

@@ -8,8 +8,10 @@
 
 #include <gort/gc/cleanup.h>
 #include <gort/tests/gc/heap_fixture.h>
+#include <gort/tests/support/all_zero.h>
 
 using namespace gort;
+using gort_test::all_zero;
 using gort_test::ExactHeap;
 
 namespace {
@@ -39,11 +41,6 @@ struct alignas(Alignment) Noisy {
 template <class T>
 bool aligned(const T* object) {
   return reinterpret_cast<std::uintptr_t>(object) % alignof(T) == 0;
-}
-
-bool all_zero(const void* memory, std::size_t bytes) {
-  const auto* p = static_cast<const char*>(memory);
-  return p[0] == 0 && std::memcmp(p, p + 1, bytes - 1) == 0;
 }
 
 // Enough for several spans of the class, each slot of them.

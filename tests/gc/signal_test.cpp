@@ -20,6 +20,7 @@
 
 using namespace gort;
 using gort_test::Node;
+using gort_test::require;
 using gort_test::SignalHeap;
 
 namespace {
@@ -28,10 +29,6 @@ bool is_blocked(int signal) {
   sigset_t now;
   ::pthread_sigmask(SIG_BLOCK, nullptr, &now);
   return ::sigismember(&now, signal) == 1;
-}
-
-void require(bool condition) {
-  if (!condition) std::abort();
 }
 
 gc::CollectorOptions on(int signal) {

@@ -12,22 +12,6 @@ using namespace gort_test;
 
 namespace {
 
-template <class V = long>
-Root<Map<long, V>> filled(long count) {
-  const Root<Map<long, V>> map = make_map<long, V>();
-  for (long i = 0; i < count; ++i) (*map)[i] = Sample<V>::make(i);
-  return map;
-}
-
-std::size_t heap_bytes() {
-  collect();
-  return mem_stats().HeapAlloc;
-}
-
-struct DefaultRules {
-  ~DefaultRules() { set_map_rules({1, 23}); }
-};
-
 // Loops over 833 pairs; at the first, grows the map (834 is over the limit of 2^7 buckets) and
 // clears it. Returns how many pairs are visited after that.
 long visits_after_clear() {

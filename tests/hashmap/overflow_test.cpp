@@ -309,9 +309,7 @@ TEST_CASE("a loop within an overflow bucket survives a clear and a collection",
 TEST_CASE("from Go 1.22 on the header of large blocks is taken from the spare buckets",
           "[hashmap][overflow][rules]") {
   const Runtime runtime;
-  struct DefaultRules {
-    ~DefaultRules() { set_map_rules({}); }
-  } const restore;
+  const DefaultRules restore;
   const auto buckets = [](const auto& map) {
     const MapStats s = inspect(map);
     return s.buckets + s.spare_overflow_buckets;

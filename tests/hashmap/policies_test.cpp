@@ -26,11 +26,6 @@ void check_sound(const LongMap& map) {
   if (wrong != nullptr) FAIL(wrong);
 }
 
-std::size_t heap_bytes() {
-  collect();
-  return mem_stats().HeapAlloc;
-}
-
 // Visits a third of the map, calls `f`, and visits the rest. Returns how often each key came.
 template <class F>
 std::unordered_map<long, int> loop_around(const Root<LongMap>& map, F&& f) {

@@ -14,6 +14,7 @@
 #include <utility>
 
 #include <gort/hashmap/map.h>
+#include <gort/hashmap/rules.h>
 #include <gort/runtime/mem_stats.h>
 #include <gort/runtime/runtime.h>
 
@@ -205,11 +206,23 @@ struct PlaceHash {
 
 using LongMap = gort::Map<long, long>;
 
-/// A map of 0 to `count` - 1, each key with itself as its value.
-inline gort::Root<LongMap> filled(long count, std::size_t hint = 0) {
-  const gort::Root<LongMap> map = gort::make_map<long, long>(hint);
-  for (long i = 0; i < count; ++i) (*map)[i] = i;
+/// A map of 0 to `count` - 1, each key with the sample of its number: a long with itself.
+template <class V = long>
+gort::Root<gort::Map<long, V>> filled(long count, std::size_t hint = 0) {
+  const gort::Root<gort::Map<long, V>> map = gort::make_map<long, V>(hint);
+  for (long i = 0; i < count; ++i) (*map)[i] = Sample<V>::make(i);
   return map;
 }
+
+/// Bytes of the objects that are left after a collection.
+inline std::size_t heap_bytes() {
+  gort::collect();
+  return gort::mem_stats().HeapAlloc;
+}
+
+/// For a scope in which a test sets the rules of other versions.
+struct DefaultRules {
+  ~DefaultRules() { gort::set_map_rules({}); }
+};
 
 }  // namespace gort_test

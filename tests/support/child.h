@@ -20,6 +20,11 @@ struct ChildResult {
   std::string errors;  ///< what it wrote to standard error
 };
 
+/// In a child, where an assertion of Catch2 would end nothing.
+inline void require(bool condition) {
+  if (!condition) std::abort();
+}
+
 /// `call()` until no signal handler interrupts it; a failure is a std::system_error.
 template <class F>
 auto system_call(const char* name, F&& call) {
