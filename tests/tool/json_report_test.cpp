@@ -23,6 +23,9 @@ TEST_CASE("the JSON report has the schema's keys", "[tool][json]") {
   CHECK(j["operations"]["set"] == 40);
   CHECK(j["operations"]["deleted"] == 9);
   CHECK(j["remedies"] == Json::array());
+  CHECK(j["last_map"]["number"] == 1);
+  CHECK(j["last_map"]["removed"] == 9);
+  CHECK(j["last_map"]["map"] == j["steps"][0]["map"]);
   REQUIRE(j["steps"].is_array());
   REQUIRE(j["steps"].size() == 2);
   for (const Json& step : j["steps"]) {

@@ -195,7 +195,38 @@ TEST_CASE("a trace in text tells its marks and its ending", "[tool][replay_progr
   }
   CHECK_THAT(outcome.out, Contains("The map: 100 entries in 512 buckets"));
   CHECK_THAT(outcome.out, Contains("no collection looks for empty cells"));
-  CHECK_THAT(outcome.out, Contains("\nIn short\n1,900 entries were removed."));
+  CHECK_THAT(outcome.out, Contains("\nIn short\n1,900 entries were removed from the map."));
+}
+
+TEST_CASE("the answer is about the map that was dropped last, as it was then",
+          "[tool][replay_program]") {
+  using Catch::Contains;
+  const auto answer = [](const std::string& trace) {
+    std::string out = gortstat({"replay", "-"}, {.in = trace}).out;
+    out.erase(0, out.find("\nIn short\n"));
+    std::replace(out.begin(), out.end(), '\n', ' ');
+    return out;
+  };
+  CHECK_THAT(answer("set a\nset b\nset c\nmark full\ndel a\ndrop\n"),
+             Contains("1 entry was removed from the map. Before it was dropped, it kept ") &&
+                 Contains(" for 2 entries: "));
+  const std::string second = answer("set a\nset b\ndel a\nmark x\nmake 0\nset c\n");
+  CHECK_THAT(second, Contains(" Before it was dropped, the last of 2 maps kept ") &&
+                         Contains(" for 1 entry: ") && !Contains("removed"));
+  std::string full;
+  for (int i = 0; i < 8; ++i) full += "set key" + std::to_string(i) + "\n";
+  CHECK_THAT(answer(full), Contains(" for 8 entries, all of it in use. "));
+  CHECK(answer("gc\nmark x\n").empty());
+}
+
+TEST_CASE("a clear of an empty map and a drop of none remove nothing", "[tool][replay_program]") {
+  using Catch::Contains;
+  const Outcome outcome =
+      gortstat({"replay", "-"}, {.in = "set a\ndel a\ngc\nmark gone\nclear\nmark x\n"
+                                       "drop\ngc\ndrop\nmark y\n"});
+  CHECK_THAT(outcome.out, Contains("1 clear (0 entries removed)."));
+  CHECK_THAT(outcome.out, !Contains("no collection has run since"));
+  CHECK_THAT(outcome.out, !Contains("only a collection can find"));
 }
 
 TEST_CASE("each remedy alone is shown after what it is measured against",

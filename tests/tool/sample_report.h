@@ -71,6 +71,7 @@ inline gort::tool::Report sample_report() {
   released.rss = (2 << 20) - (24 << 10);
 
   report.steps = {filled, released};
+  report.last_map = {1, 9, *filled.map};
   return report;
 }
 

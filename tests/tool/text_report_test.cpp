@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <sstream>
+#include <utility>
 
 #include <fmt/format.h>
 
@@ -110,9 +111,33 @@ TEST_CASE("a report has the journey, the steps, resident memory and the answer",
   CHECK_THAT(text,
              Contains("\nrelease                        8.0 KiB       2.0 MiB   +1000.0 KiB\n"));
   CHECK_THAT(unwrapped(text),
-             Contains("In short 9 entries were removed. Before it was dropped, the "
-                      "map kept 2.6 KiB for 30 entries: 640 B"));
+             Contains("In short 9 entries were removed from the map. Before it was dropped, it "
+                      "kept 2.6 KiB for 30 entries: 640 B of that, 23 %, hold no entry"));
   CHECK_THAT(unwrapped(text), Contains("--remedy all"));
+}
+
+TEST_CASE("bytes that have another reason than before are shown with it", "[tool][text_report]") {
+  Report report = gort_test::sample_report();
+  report.steps[1] = report.steps[0];
+  report.steps[1].label = "later";
+  auto& why = report.steps[1].ledger.why;
+  std::swap(why[static_cast<std::size_t>(Reason::scavenger_goal)],
+            why[static_cast<std::size_t>(Reason::scavenger_pace)]);
+  const std::string text = text_report(report, Marks::all, {.width = 120, .colour = false});
+  CHECK_THAT(text,
+             Contains("\n   page_free        16.0 KiB   16,384  unchanged  scavenger_pace\n"));
+  CHECK_THAT(text, Contains("unchanged: live, span_free, metadata and reserved\n"));
+  CHECK_THAT(text, !Contains("No byte has moved"));
+}
+
+TEST_CASE("the answer for a map without an empty cell, and for the last of several",
+          "[tool][text_report]") {
+  Report report = gort_test::sample_report();
+  report.last_map = {3, 0, *report.steps[0].map};
+  report.last_map->stats.dead_bytes = 0;
+  CHECK_THAT(unwrapped(text_report(report, Marks::all, {})),
+             Contains("In short Before it was dropped, the last of 3 maps kept 2.6 KiB for 30 "
+                      "entries, all of it in use."));
 }
 
 TEST_CASE("the remedies' table has cost and state afterwards", "[tool][text_report]") {

@@ -45,10 +45,9 @@ Json memstats_json(const MemStats& m) {
 #undef GORT_MEMSTATS_FIELD
 }
 
-Json map_json(const std::optional<MapStats>& map) {
-  if (!map) return nullptr;
+Json map_json(const MapStats& map) {
 #define GORT_MAP_FIELD(name) \
-  { #name, map->name }
+  { #name, map.name }
   return {GORT_MAP_FIELD(count),
           GORT_MAP_FIELD(B),
           GORT_MAP_FIELD(flags),
@@ -131,10 +130,15 @@ Json step_json(const Step& step) {
   out["given_back"] = step.given_back;
   out["ledger"] = ledger_json(step.ledger);
   out["memstats"] = memstats_json(step.memstats);
-  out["map"] = map_json(step.map);
+  out["map"] = step.map ? map_json(*step.map) : Json(nullptr);
   if (step.picture) out["picture"] = picture_json(*step.picture);
   out["rss"] = step.rss;
   return out;
+}
+
+Json last_map_json(const std::optional<LastMap>& last) {
+  if (!last) return nullptr;
+  return {{"number", last->number}, {"removed", last->removed}, {"map", map_json(last->stats)}};
 }
 
 Json remedy_json(const RemedyResult& result) {
@@ -170,6 +174,7 @@ std::string json_report(const Report& report) {
               {"operations", operations_json(report.operations)},
               {"rss_before", report.rss_before},
               {"steps", std::move(steps)},
+              {"last_map", last_map_json(report.last_map)},
               {"remedies", std::move(remedies)}};
   if (report.remedy_line != 0) out["remedy_line"] = report.remedy_line;
   return out.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";

@@ -62,11 +62,7 @@ std::string out_of_memory(const TraceOperation& operation) {
 
 void MapPlayer::play(const TraceOperation& operation) {
   try {
-    if (!made_ && uses_map(operation.kind)) {
-      map_ = new_map(0);
-      made_ = true;
-      changed();
-    }
+    if (maps_ == 0 && uses_map(operation.kind)) begin_map(0);
     switch (operation.kind) {
       case Kind::make:
         make(operation.number);
@@ -84,6 +80,8 @@ void MapPlayer::play(const TraceOperation& operation) {
         clear();
         break;
       case Kind::drop:
+        // Here and not in drop(), which is timed as a remedy.
+        if (has_map()) last_map_ = {maps_, removals() - removals_at_make_, inspect(map_.get())};
         drop();
         break;
       case Kind::gc:
@@ -101,11 +99,18 @@ void MapPlayer::play(const TraceOperation& operation) {
   }
 }
 
+void MapPlayer::begin_map(std::uint64_t hint) {
+  map_ = new_map(hint);
+  ++maps_;
+  removals_at_make_ = removals();
+  changed();
+}
+
 void MapPlayer::make(std::uint64_t hint) {
   ++counts_.make;
-  map_ = new_map(hint);
-  made_ = true;
-  removed();  // the map before, if there was one
+  const bool replaces = has_map();
+  begin_map(hint);
+  if (replaces) removed();
 }
 
 void MapPlayer::set(const TraceOperation& operation) {
@@ -134,6 +139,7 @@ void MapPlayer::get(const TraceOperation& operation) {
 
 void MapPlayer::clear() {
   ++counts_.clear;
+  if (map_->size() == 0) return;  // does nothing
   counts_.cleared += map_->size();
   map_->clear();
   removed();
@@ -141,6 +147,7 @@ void MapPlayer::clear() {
 
 void MapPlayer::drop() {
   ++counts_.drop;
+  if (!has_map()) return;
   map_ = TraceMap();
   removed();
 }

@@ -12,6 +12,7 @@
 // map, keys and values alive.
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -64,6 +65,8 @@ class MapPlayer {
   /// A full collection (or a release) was done, and the map has not changed since.
   bool collected() const { return collected_; }
   bool released() const { return released_; }
+  /// The map that a `drop` of the trace, or one that was played after it, dropped last.
+  const std::optional<LastMap>& last_map() const { return last_map_; }
 
   /// How things are now, and what was done since the last call. A step without a line is none of
   /// the trace's. Throws Failure if the ledger does not add up.
@@ -78,11 +81,14 @@ class MapPlayer {
     return make_map<String, Ref<std::byte>, ReplayHash>(hint);
   }
 
+  void begin_map(std::uint64_t hint);
   void make(std::uint64_t hint);
   void set(const TraceOperation& operation);
   void del(const TraceOperation& operation);
   void get(const TraceOperation& operation);
 
+  // Entries removed so far, of all maps.
+  std::uint64_t removals() const { return counts_.deleted + counts_.cleared; }
   void changed() {
     collected_ = false;
     released_ = false;
@@ -96,7 +102,9 @@ class MapPlayer {
   std::string buffer_;  // of a key with %20
 
   Root<TraceMap> map_;
-  bool made_ = false;  // the map variable has had a map
+  std::uint64_t maps_ = 0;              // that the map variable has had
+  std::uint64_t removals_at_make_ = 0;  // removals() when the last of them was made
+  std::optional<LastMap> last_map_;
   Root<std::byte> value_;
   Root<const char> key_;
 

@@ -32,7 +32,7 @@ void play_ending(MapPlayer& player, Report& report) {
       player.gc();
       take_step(StepKind::collect, "gc");
     }
-    player.drop();
+    player.play({.kind = TraceOperation::Kind::drop});
     take_step(StepKind::drop, "drop");
   }
   if (!player.collected()) {
@@ -61,6 +61,7 @@ Report replay_map_trace(const MapTrace& trace, std::uint64_t seed, bool pictures
   play_trace(trace, player, report);
   report.operations = player.counts();
   play_ending(player, report);
+  report.last_map = player.last_map();
   return report;
 }
 

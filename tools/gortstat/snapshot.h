@@ -5,7 +5,8 @@
 // see this file only, never the heap, so every output format shows the same figures and can be
 // tested with figures made by hand.
 //
-//     Report == the run as a whole + its steps in order + what each remedy achieved
+//     Report == the run as a whole + its steps in order + the map at its end
+//               + what each remedy achieved
 //     Step   == one moment: the ledger, the statistics, the map, resident memory,
 //               and what was done between the step before and this one
 
@@ -128,6 +129,13 @@ struct BroughtBack {
 };
 BroughtBack brought_back(const Ledger& before, const Ledger& after);
 
+/// The map that was dropped last, as it was then.
+struct LastMap {
+  std::uint64_t number = 0;   ///< 1: the trace has no other
+  std::uint64_t removed = 0;  ///< its entries that dels and clears removed
+  MapStats stats;
+};
+
 struct Report {
   std::string version;         ///< of gortstat
   std::string trace;           ///< path as given
@@ -137,6 +145,7 @@ struct Report {
   std::uint64_t seed = 0;      ///< of the maps' random numbers
   std::size_t rss_before = 0;  ///< resident bytes before the heap was started, trace read
   std::vector<Step> steps;
+  std::optional<LastMap> last_map;  ///< nothing: there was no map
   std::size_t remedy_line = 0;  ///< of the drop that the remedies stand in for; 0: the trace's end
   std::vector<RemedyResult> remedies;  ///< none first; empty: not asked for
 };

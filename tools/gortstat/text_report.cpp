@@ -149,7 +149,15 @@ std::vector<std::string> reason_lines(const Ledger& ledger, Place place, std::si
   return lines;
 }
 
-// Rows for the places that changed, and for the map's own: that those do not change is the point.
+bool same_reasons(const Ledger& before, const Ledger& now, Place place) {
+  for (std::size_t i = 0; i < kReasonCount; ++i) {
+    if (kReasons[i].place == place && before.why[i] != now.why[i]) return false;
+  }
+  return true;
+}
+
+// Rows for the places that changed, in bytes or in reasons, and for the map's own: that those do
+// not change is the point.
 void add_ledger(std::string& out, const Step* before, const Step& now, const TextLayout& layout) {
   const Style style(layout.colour);
   const FigureColumns columns(now.ledger);
@@ -159,7 +167,9 @@ void add_ledger(std::string& out, const Step* before, const Step& now, const Tex
     const std::size_t old = before == nullptr ? 0 : before->ledger[place];
     if (nothing_moved(before, now) || (bytes == 0 && old == 0)) continue;
     const bool maps_own = place == Place::map_live || place == Place::map_dead;
-    if (before != nullptr && bytes == old && !maps_own) {
+    const bool same =
+        before != nullptr && bytes == old && same_reasons(before->ledger, now.ledger, place);
+    if (same && !maps_own) {
       unchanged.emplace_back(place_name(place));
       continue;
     }
@@ -169,8 +179,8 @@ void add_ledger(std::string& out, const Step* before, const Step& now, const Tex
     std::string row = columns.row(place_name(place), bytes, change);
     // The reasons of what did not change stand in the step before.
     const std::vector<std::string> why =
-        bytes == old ? std::vector<std::string>()
-                     : reason_lines(now.ledger, place, layout.width - columns.reasons_at());
+        same ? std::vector<std::string>()
+             : reason_lines(now.ledger, place, layout.width - columns.reasons_at());
     if (why.empty()) row.erase(row.find_last_not_of(' ') + 1);
     out += style.place(place, row);
     for (std::size_t i = 0; i < why.size(); ++i) {
@@ -285,23 +295,24 @@ std::string keeping_text(const std::vector<RemedyResult>& remedies) {
 
 // The question the tool is there for, answered with the run's own figures.
 void add_answer(std::string& out, const Report& report, const TextLayout& layout) {
-  const auto last = std::find_if(report.steps.rbegin(), report.steps.rend(),
-                                 [](const Step& step) { return step.map.has_value(); });
-  const std::uint64_t removed = report.operations.deleted + report.operations.cleared;
-  if (last == report.steps.rend() || last->map->bytes == 0) return;
-  const MapStats& map = *last->map;
+  if (!report.last_map) return;
+  const auto& [number, removed, map] = *report.last_map;
+  std::string name =
+      number == 1 ? "the map" : fmt::format("the last of {} maps", with_commas(number));
   std::string text;
   if (removed > 0) {
-    text =
-        fmt::format("{} {} removed. ", removed == 1 ? "1 entry" : with_commas(removed) + " entries",
-                    removed == 1 ? "was" : "were");
+    text = fmt::format("{} {} removed from {}. ", entries_text(removed),
+                       removed == 1 ? "was" : "were", name);
+    name = "it";
   }
-  text += fmt::format(
-      "Before it was dropped, the map kept {} for {}: {} of that, {} %, hold no entry, and no "
-      "collection can take {} from it.",
-      human_bytes(map.bytes), map.count == 1 ? "1 entry" : with_commas(map.count) + " entries",
-      human_bytes(map.dead_bytes), map.dead_bytes * 100 / map.bytes,
-      map.dead_bytes == 1 ? "it" : "them");
+  text += fmt::format("Before it was dropped, {} kept {} for {}", name, human_bytes(map.bytes),
+                      entries_text(map.count));
+  text +=
+      map.dead_bytes == 0
+          ? ", all of it in use."
+          : fmt::format(": {} of that, {} %, hold no entry, and no collection can take {} from it.",
+                        human_bytes(map.dead_bytes), map.dead_bytes * 100 / map.bytes,
+                        map.dead_bytes == 1 ? "it" : "them");
   const Step& end = report.steps.back();
   const Ledger& rest = end.ledger;
   if (rest[Place::live] + rest[Place::map_live] + rest[Place::map_dead] + rest[Place::page_free] ==

@@ -67,13 +67,12 @@ std::string kept_text(const Step& now) {
   if (dead == 0) return {};
   return fmt::format(
       "The map keeps all of its {}: no collection looks for empty cells in it, and {} of it hold "
-      "no "
-      "entry.",
+      "no entry.",
       human_bytes(now.ledger[Place::map_live] + dead), human_bytes(dead));
 }
 
 bool frees_something(const OperationCounts& n) {
-  return n.deleted > 0 || n.clear > 0 || n.drop > 0 || n.gc > 0 || n.release > 0 || n.make > 1;
+  return n.deleted > 0 || n.cleared > 0 || n.drop > 0 || n.gc > 0 || n.release > 0 || n.make > 1;
 }
 
 // What came of it for the operating system.
@@ -116,8 +115,8 @@ std::string operations_text(const OperationCounts& n) {
     parts.push_back(fmt::format("{} ({} found)", counted(n.get, "lookup"), with_commas(n.found)));
   }
   if (n.clear > 0) {
-    parts.push_back(fmt::format("{} ({} removed)", counted(n.clear, "clear"),
-                                n.cleared == 1 ? "1 entry" : with_commas(n.cleared) + " entries"));
+    parts.push_back(
+        fmt::format("{} ({} removed)", counted(n.clear, "clear"), entries_text(n.cleared)));
   }
   if (n.drop > 0) {
     parts.push_back(n.drop == 1 ? "a drop of the map (m = nil)"
@@ -132,10 +131,13 @@ std::string operations_text(const OperationCounts& n) {
   return joined(parts);
 }
 
+std::string entries_text(std::uint64_t n) {
+  return n == 1 ? "1 entry" : with_commas(n) + " entries";
+}
+
 std::string map_text(const MapStats& map) {
   std::string out =
-      fmt::format("{} in {}", map.count == 1 ? "1 entry" : with_commas(map.count) + " entries",
-                  counted(map.buckets, "bucket"));
+      fmt::format("{} in {}", entries_text(map.count), counted(map.buckets, "bucket"));
   if (map.overflow_buckets > 0) {
     out += fmt::format(" and {}", counted(map.overflow_buckets, "overflow bucket"));
   }
@@ -147,7 +149,8 @@ std::string map_text(const MapStats& map) {
 }
 
 bool nothing_moved(const Step* before, const Step& now) {
-  return before != nullptr && before->ledger.bytes == now.ledger.bytes;
+  return before != nullptr && before->ledger.bytes == now.ledger.bytes &&
+         before->ledger.why == now.ledger.why;
 }
 
 std::string sentence(const Step* before, const Step& now) {
