@@ -1,6 +1,7 @@
 #include <catch2/catch.hpp>
 
 #include <limits>
+#include <utility>
 
 #include <nlohmann/json.hpp>
 
@@ -22,7 +23,7 @@ Dump dump_of(const Report& report, const std::string& path = "x.json") {
 }
 
 std::string diff_of(const Report& a, const Report& b) {
-  return diff_report(dump_of(a, "a.json"), dump_of(b, "b.json"), {});
+  return diff_report(dump_of(a, "a.json"), dump_of(b, "b.json"), {}).text;
 }
 
 // What reading a dump says after `change` was made to a good one.
@@ -53,9 +54,14 @@ TEST_CASE("a dump is read back as it was written", "[tool][dump]") {
     CHECK(read.rss == static_cast<std::int64_t>(written.rss));
     REQUIRE(read.places.size() == kPlaceCount);
     for (const Place place : all_places()) {
-      const std::int64_t* bytes = find_figure(read.places, place_name(place));
+      const Whole* bytes = find_figure(read.places, place_name(place));
       REQUIRE(bytes != nullptr);
       CHECK(*bytes == static_cast<std::int64_t>(written.ledger[place]));
+    }
+    for (std::size_t r = 0; r < kReasonCount; ++r) {
+      const Whole* bytes = find_figure(read.reasons, kReasons[r].name);
+      REQUIRE(bytes != nullptr);
+      CHECK(*bytes == static_cast<std::int64_t>(written.ledger.why[r]));
     }
   }
   CHECK(*find_figure(*dump.steps[0].map, "count") == 30);
@@ -125,6 +131,61 @@ TEST_CASE("steps are matched by label, the second with the second", "[tool][diff
   CHECK_THAT(text, Catch::EndsWith("2 steps in both, 1 changed\n"));
 }
 
+TEST_CASE("figures of 64 bits are kept, the largest is none, and absent is not 0",
+          "[tool][dump][diff]") {
+  constexpr std::uint64_t kHalf = std::uint64_t{1} << 63;
+  Report a = gort_test::sample_report();
+  a.steps[0].memstats.NextGC = std::numeric_limits<std::uint64_t>::max();
+  a.steps[0].memstats.Mallocs = kHalf;
+  Report b = a;
+  b.steps[0].memstats.NextGC = std::uint64_t{4} << 20;
+  b.steps[0].memstats.Mallocs = kHalf + 1;
+  CHECK_THAT(diff_of(a, b), Contains("memstats: Mallocs 9,223,372,036,854,775,808 -> "
+                                     "9,223,372,036,854,775,809, NextGC none -> 4.0 MiB\n"));
+  const Dump dump = dump_of(a);
+  const Whole* goal = find_figure(dump.steps[0].memstats, "NextGC");
+  REQUIRE(goal != nullptr);
+  CHECK(*goal == kNone);
+
+  Json json = Json::parse(json_report(a));
+  json["steps"][0]["memstats"].erase("NumForcedGC");  // 0
+  json["steps"][0]["ledger"]["places"]["swapped"] = 0;
+  const DiffReport report = diff_report(dump, parse_dump("b.json", json.dump()), {});
+  CHECK_THAT(report.text, Contains("memstats: NumForcedGC 0 -> absent\n"));
+  CHECK_THAT(report.text, Contains("   swapped                      absent           0 B"));
+}
+
+TEST_CASE("reasons that differ are shown below their place", "[tool][diff]") {
+  const Report a = gort_test::sample_report();
+  Report b = a;
+  auto& why = b.steps[0].ledger.why;
+  std::swap(why[static_cast<std::size_t>(Reason::scavenger_goal)],
+            why[static_cast<std::size_t>(Reason::scavenger_pace)]);
+  const std::string text = diff_of(a, b);
+  CHECK_THAT(text, Contains("   page_free                  16.0 KiB      16.0 KiB          same\n"
+                            "     scavenger_goal           16.0 KiB           0 B     -16.0 KiB\n"
+                            "     scavenger_pace                0 B      16.0 KiB     +16.0 KiB\n"
+                            "   mapped"));
+  CHECK_THAT(text, Catch::EndsWith("2 steps in both, 1 changed\n"));
+}
+
+TEST_CASE("settings that differ are shown, and are no difference", "[tool][diff]") {
+  Report a = gort_test::sample_report();
+  a.seed = 7;
+  Report b = a;
+  b.seed = 1;
+  b.gc_percent = -1;
+  b.memory_limit = std::uint64_t{512} << 20;
+  b.version = "1.3.0";
+  b.map_type = "map[int]int";
+  const DiffReport report = diff_report(dump_of(a), dump_of(b), {.width = 200});
+  CHECK_THAT(report.text,
+             Contains("\nSettings: gortstat 1.2.3 -> 1.3.0, map_type map[string]*object -> "
+                      "map[int]int, GOGC 100 -> off, GOMEMLIMIT off -> 512MiB, seed 7 -> 1\n\n"));
+  CHECK_FALSE(report.different);
+  CHECK_THAT(diff_of(a, a), !Contains("Settings"));
+}
+
 TEST_CASE("remedies are compared by name", "[tool][diff]") {
   Report a = gort_test::sample_report();
   RemedyResult nil;
@@ -138,6 +199,13 @@ TEST_CASE("remedies are compared by name", "[tool][diff]") {
   b.remedies[0].cost_ns = 2500;
   b.remedies[0].allocated = 64;
   CHECK_THAT(diff_of(a, b), Contains("   nil: allocated 0 B -> 64 B; cost 100 ns -> 2.5 us\n"));
+  CHECK(diff_report(dump_of(a), dump_of(b), {}).different);
+  b.remedies[0].remedy = Remedy::clear;
+  b.steps[1].label = "other";
+  const DiffReport report = diff_report(dump_of(a), dump_of(b), {});
+  CHECK_THAT(report.text, Contains("Only in A: 2. release and remedy nil.\n"
+                                   "Only in B: 2. other and remedy clear.\n"));
+  CHECK(report.different);
 }
 
 TEST_CASE("what is no dump is an error that says where", "[tool][dump]") {
@@ -186,20 +254,41 @@ TEST_CASE("a dump whose places do not sum to mapped is refused", "[tool][dump]")
              Contains("the places sum to at least 1,152,921,504,606,846,976, but mapped is"));
 }
 
+TEST_CASE("a dump whose reasons do not sum to their place is refused", "[tool][dump]") {
+  CHECK(
+      error_after([](Json& j) { j["steps"][0]["ledger"]["reasons"]["dead_cells"] = 500; }) ==
+      "x.json: steps[0].ledger (\"filled\"): the reasons of map_dead sum to 628, but the place is "
+      "640");
+  CHECK_THAT(error_after([](Json& j) { j["steps"][0]["ledger"]["reasons"].clear(); }),
+             Contains("the reasons of map_dead sum to 0, but the place is 640"));
+  // A reason that this gortstat does not know may belong to any place.
+  const auto with_new_reason = [](std::int64_t dead_cells) {
+    return error_after([&](Json& j) {
+      j["steps"][0]["ledger"]["reasons"]["dead_cells"] = dead_cells;
+      j["steps"][0]["ledger"]["reasons"]["tired"] = 12;
+    });
+  };
+  CHECK(with_new_reason(500) == "no error");
+  CHECK_THAT(with_new_reason(513), Contains("sum to 641"));
+}
+
 TEST_CASE("names in a dump cannot write control codes", "[tool][dump][diff]") {
   CHECK(error_after([](Json& j) { j["steps"][0]["ledger"]["places"]["\x1b[31m"] = "much"; }) ==
         "x.json: steps[0].ledger.places.?[31m must be a whole number");
   Json json = Json::parse(json_report(gort_test::sample_report()));
   const Dump plain = parse_dump("a.json", json.dump());
   json["steps"][0]["memstats"]["\x1b[31m"] = 5;
-  const std::string text = diff_report(plain, parse_dump("b.json", json.dump()), {});
-  CHECK_THAT(text, Contains("?[31m 0 B -> 5 B") && !Contains("\x1b"));
+  json["gortstat"] = "\x1b[32m";
+  const std::string text = diff_report(plain, parse_dump("b.json", json.dump()), {}).text;
+  CHECK_THAT(text, Contains("?[31m absent -> 5 B") && !Contains("\x1b"));
+  CHECK_THAT(text, Contains("Settings: gortstat 1.2.3 -> ?[32m\n"));
 }
 
 TEST_CASE("costs may be as large as numbers are", "[tool][diff]") {
   Dump dump = dump_of(gort_test::sample_report());
   dump.remedies = {{"clear", {{"cost_ns", std::numeric_limits<std::int64_t>::max()}}}};
-  CHECK_THAT(diff_report(dump, dump, {}), Contains("clear: no difference; cost "));
+  CHECK_THAT(diff_report(dump, dump, {}).text,
+             Contains("clear: no difference; cost 9223372036.9 s"));
 }
 
 TEST_CASE("a dump may have figures this gortstat does not know", "[tool][dump]") {
@@ -229,6 +318,8 @@ TEST_CASE("two dumps of the program are compared from end to end", "[tool][diff]
   CHECK_THAT(outcome.out, Contains("count 1 -> 2"));
   CHECK_THAT(outcome.out, Contains("Only in B: 2. y."));
   CHECK(gortstat({"diff", "-", b}, {.in = gort_test::contents(a)}).exit_code == 0);
+  CHECK(gortstat({"diff", a, b, "--exit-code"}).exit_code == 3);
+  CHECK(gortstat({"diff", a, a, "--exit-code"}).exit_code == 0);
   const auto absent = gortstat({"diff", a, scratch / "absent"});
   CHECK(absent.exit_code == 1);
   CHECK_THAT(absent.err, Contains("absent: cannot open: No such file"));

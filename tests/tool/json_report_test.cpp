@@ -22,6 +22,7 @@ TEST_CASE("the JSON report has the schema's keys", "[tool][json]") {
   CHECK(j["trace"] == "sample.trace");
   CHECK(j["operations"]["set"] == 40);
   CHECK(j["operations"]["deleted"] == 9);
+  CHECK(j["memory_limit"].is_null());
   CHECK(j["remedies"] == Json::array());
   CHECK(j["last_map"]["number"] == 1);
   CHECK(j["last_map"]["removed"] == 9);

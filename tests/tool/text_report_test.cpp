@@ -101,6 +101,7 @@ TEST_CASE("a report has the journey, the steps, resident memory and the answer",
   const std::string text =
       text_report(gort_test::sample_report(), Marks::automatic, {.width = 120, .colour = false});
   CHECK_THAT(text, Catch::StartsWith("Where the memory of a map goes: sample.trace\n"));
+  CHECK_THAT(unwrapped(text), Contains("; GOGC=100, GOMEMLIMIT=off, seed 0. "));
   CHECK_THAT(text, Contains("1. filled                 30   3.0 KiB   2.0 KiB     640 B   2.4 KiB  "
                             "16.0 KiB         -  32.0 KiB   2.0 MiB\n"));
   CHECK_THAT(text,

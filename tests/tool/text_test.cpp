@@ -60,10 +60,15 @@ TEST_CASE("printable text has no control codes and is UTF-8", "[tool][text]") {
                   "a") == "?a");
 }
 
-TEST_CASE("differences and durations", "[tool][text]") {
+TEST_CASE("differences, limits and durations", "[tool][text]") {
   CHECK(human_signed(-1536) == "-1.5 KiB");
   CHECK(human_signed(0) == "0 B");
   CHECK(human_signed(std::numeric_limits<std::int64_t>::min()) == "-8.0 EiB");
+  CHECK(memory_limit_text(std::nullopt) == "off");
+  CHECK(memory_limit_text(0) == "0B");
+  CHECK(memory_limit_text(1000) == "1000B");
+  CHECK(memory_limit_text(std::uint64_t{1536} << 20) == "1536MiB");
+  CHECK(memory_limit_text(std::uint64_t{2048} << 40) == "2048TiB");
   CHECK(human_duration(0) == "0 ns");
   CHECK(human_duration(999) == "999 ns");
   CHECK(human_duration(1000) == "1.0 us");

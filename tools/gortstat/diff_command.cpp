@@ -16,6 +16,7 @@ namespace {
 struct DiffArguments {
   std::string a;
   std::string b;
+  bool exit_code = false;
 };
 
 int diff(const DiffArguments& arguments) {
@@ -24,8 +25,9 @@ int diff(const DiffArguments& arguments) {
   }
   const Dump a = parse_dump(arguments.a, read_text_file(arguments.a));
   const Dump b = parse_dump(arguments.b, read_text_file(arguments.b));
-  write_stdout(diff_report(a, b, stdout_layout()));
-  return kExitOk;
+  const DiffReport report = diff_report(a, b, stdout_layout());
+  write_stdout(report.text);
+  return arguments.exit_code && report.different ? kExitDifferent : kExitOk;
 }
 
 }  // namespace
@@ -37,10 +39,12 @@ Command add_diff_command(CLI::App& main) {
       ->required()
       ->type_name("");
   app->add_option("B", arguments->b, "dump to compare with it")->required()->type_name("");
+  app->add_flag("--exit-code", arguments->exit_code, "exit with 3 if they differ");
   app->footer(
-      "Steps are matched by their label. Shown are the places, the map's figures and the\n"
-      "statistics that differ; times are not compared. Exit code 0 whether or not there are\n"
-      "differences, 1 if a file is no dump.\n"
+      "Steps are matched by their label. Shown is what differs of settings, places with their\n"
+      "reasons, the map's figures and statistics; times are not compared. Exit code 0 whether\n"
+      "or not there are differences, with --exit-code 3 if a step or a remedy differs; 1 if a\n"
+      "file is no dump.\n"
       "\n"
       "Example:\n"
       "  gortstat replay a.trace --format json -o before.json\n"

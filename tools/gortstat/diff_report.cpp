@@ -1,10 +1,14 @@
 #include <gort/tools/gortstat/diff_report.h>
 
 #include <algorithm>
+#include <limits>
+#include <optional>
 #include <unordered_map>
 
 #include <fmt/format.h>
 
+#include <gort/base/ledger.h>
+#include <gort/tools/gortstat/diff_figures.h>
 #include <gort/tools/gortstat/text.h>
 
 namespace gort::tool {
@@ -12,89 +16,56 @@ namespace {
 
 constexpr std::size_t kIndent = 3;
 
-// Not compared: clocks, which differ between any two runs, and HeapAlloc's other name.
-bool is_left_out(std::string_view name) {
-  return name == "LastGC" || name == "PauseTotalNs" || name.ends_with("_ns") || name == "Alloc";
-}
-
 bool is_count(std::string_view name) {
   constexpr std::string_view kCounts[] = {"Mallocs",     "Frees",          "HeapObjects",  "NumGC",
                                           "NumForcedGC", "entries_before", "entries_after"};
   return std::find(std::begin(kCounts), std::end(kCounts), name) != std::end(kCounts);
 }
 
+bool is_bytes(std::string_view name) { return !is_count(name); }
+
 bool is_bytes_of_map(std::string_view name) {
   return name.ends_with("bytes") || name.ends_with("_size");
 }
 
-std::string number(std::int64_t n) {
-  return n < 0 ? "-" + with_commas(0 - static_cast<std::uint64_t>(n))
-               : with_commas(static_cast<std::uint64_t>(n));
-}
-
-std::string change(std::int64_t a, std::int64_t b) {
-  return b > a ? "+" + human_signed(b - a) : human_signed(b - a);
-}
-
-struct Pair {
-  std::string name;
-  std::int64_t a = 0;
-  std::int64_t b = 0;
-};
-
-// The figures that differ, in the order of `a` and then of what only `b` has; absent counts as 0.
-std::vector<Pair> differing(const Figures& a, const Figures& b) {
-  const std::unordered_map<std::string_view, std::int64_t> in_a(a.begin(), a.end());
-  const std::unordered_map<std::string_view, std::int64_t> in_b(b.begin(), b.end());
-  std::vector<Pair> out;
-  for (const auto& [name, value] : a) {
-    const auto other = in_b.find(name);
-    out.push_back({name, value, other == in_b.end() ? 0 : other->second});
-  }
-  for (const auto& [name, value] : b) {
-    if (!in_a.contains(name)) out.push_back({name, 0, value});
-  }
-  std::erase_if(out, [](const Pair& p) { return p.a == p.b || is_left_out(p.name); });
-  return out;
-}
-
-// "NumGC 3 -> 4, Mallocs 10 -> 12".
-std::string listed(const std::vector<Pair>& pairs, bool (*in_bytes)(std::string_view)) {
-  std::string out;
-  for (const Pair& p : pairs) {
-    // Exact where rounding would hide the difference.
-    const bool bytes = in_bytes(p.name) && human_signed(p.a) != human_signed(p.b);
-    out += fmt::format("{}{} {} -> {}", out.empty() ? "" : ", ", printable(p.name),
-                       bytes ? human_signed(p.a) : number(p.a),
-                       bytes ? human_signed(p.b) : number(p.b));
-  }
-  return out;
-}
+// --- steps ---------------------------------------------------------------------------------------
 
 struct StepDifference {
-  std::vector<Pair> places;
+  std::vector<Pair<Whole>> places;
+  std::vector<Pair<Whole>> reasons;
   std::string map;
-  std::vector<Pair> memstats;
+  std::vector<Pair<Whole>> memstats;
   bool mapped = false;
 
-  bool any() const { return mapped || !places.empty() || !map.empty() || !memstats.empty(); }
+  bool any() const {
+    return mapped || !places.empty() || !reasons.empty() || !map.empty() || !memstats.empty();
+  }
 };
 
 std::string map_difference(const DumpStep& a, const DumpStep& b) {
-  const auto shown = [](const std::optional<Figures>& map) {
+  const auto words = [](const std::optional<Figures>& map) {
     if (!map) return std::string("nil");
-    const std::int64_t* count = find_figure(*map, "count");
-    return count == nullptr ? std::string("a map") : fmt::format("{} entries", number(*count));
+    const Whole* count = find_figure(*map, "count");
+    return count == nullptr ? std::string("a map")
+                            : fmt::format("{} entries", shown(*count, with_commas));
   };
   if (a.map.has_value() != b.map.has_value()) {
-    return fmt::format("{} -> {}", shown(a.map), shown(b.map));
+    return fmt::format("{} -> {}", words(a.map), words(b.map));
   }
   return a.map ? listed(differing(*a.map, *b.map), is_bytes_of_map) : std::string();
 }
 
 StepDifference compare(const DumpStep& a, const DumpStep& b) {
-  return {differing(a.places, b.places), map_difference(a, b), differing(a.memstats, b.memstats),
-          a.mapped != b.mapped};
+  return {differing(a.places, b.places), differing(a.reasons, b.reasons), map_difference(a, b),
+          differing(a.memstats, b.memstats), a.mapped != b.mapped};
+}
+
+// Empty: a reason of a later gortstat.
+std::string_view place_of(std::string_view reason) {
+  for (const ReasonInfo& info : kReasons) {
+    if (info.name == reason) return place_name(info.place);
+  }
+  return {};
 }
 
 void add_step(std::string& out, const std::string& name, const DumpStep& a, const DumpStep& b,
@@ -103,22 +74,38 @@ void add_step(std::string& out, const std::string& name, const DumpStep& a, cons
               {{.heading = "A", .width = 14},
                {.heading = "B", .width = 14},
                {.heading = "change", .width = 14}});
-  const auto row = [&table](const std::string& what, std::int64_t x, std::int64_t y) {
-    table.add_row(std::string(kIndent, ' ') + what,
-                  {human_signed(x), human_signed(y), x == y ? "same" : change(x, y)});
+  const auto row = [&table](const Pair<Whole>& p, std::size_t indent) {
+    const auto cell = [](const std::optional<Whole>& n) {
+      return n ? shown(*n, human_bytes) : std::string("absent");
+    };
+    table.add_row(std::string(indent, ' ') + p.name, {cell(p.a), cell(p.b),
+                                                      !p.a || !p.b ? std::string()
+                                                      : p.a == p.b ? "same"
+                                                                   : change(*p.a, *p.b)});
   };
-  for (const Pair& p : difference.places) row(p.name, p.a, p.b);
-  row("mapped", a.mapped, b.mapped);
-  row("rss", a.rss, b.rss);
+  // Those that have changed, below their place.
+  const auto reason_rows = [&](std::string_view place) {
+    for (const Pair<Whole>& reason : difference.reasons) {
+      if (place_of(reason.name) == place) row(reason, kIndent + 2);
+    }
+  };
+  for (const Pair<Whole>& place : paired(a.places, b.places)) {
+    const bool other_reasons =
+        std::any_of(difference.reasons.begin(), difference.reasons.end(),
+                    [&](const Pair<Whole>& r) { return place_of(r.name) == place.name; });
+    if (!place.differs() && !other_reasons) continue;
+    row(place, kIndent);
+    reason_rows(place.name);
+  }
+  reason_rows({});
+  row({"mapped", a.mapped, b.mapped}, kIndent);
+  row({"rss", a.rss, b.rss}, kIndent);
   out += table.text(layout);
   if (!difference.map.empty()) {
     add_wrapped(out, "map: " + difference.map, layout.width, kIndent);
   }
   if (!difference.memstats.empty()) {
-    add_wrapped(
-        out,
-        "memstats: " + listed(difference.memstats, [](std::string_view n) { return !is_count(n); }),
-        layout.width, kIndent);
+    add_wrapped(out, "memstats: " + listed(difference.memstats, is_bytes), layout.width, kIndent);
   }
   out += '\n';
 }
@@ -143,12 +130,24 @@ std::string step_name(const std::vector<DumpStep>& steps, std::size_t i) {
   return fmt::format("{}. {}", i + 1, printable(steps[i].label));
 }
 
-std::vector<std::string> only_in(const std::vector<DumpStep>& these,
-                                 const std::vector<DumpStep>& others) {
-  const std::vector<std::size_t> other = partners(these, others);
+// --- the whole -----------------------------------------------------------------------------------
+
+const DumpRemedy* find_remedy(const Dump& dump, std::string_view name) {
+  const auto found = std::find_if(dump.remedies.begin(), dump.remedies.end(),
+                                  [&](const DumpRemedy& r) { return r.name == name; });
+  return found == dump.remedies.end() ? nullptr : &*found;
+}
+
+std::vector<std::string> only_in(const Dump& these, const Dump& others) {
+  const std::vector<std::size_t> other = partners(these.steps, others.steps);
   std::vector<std::string> out;
-  for (std::size_t i = 0; i < these.size(); ++i) {
-    if (other[i] == others.size()) out.push_back(step_name(these, i));
+  for (std::size_t i = 0; i < these.steps.size(); ++i) {
+    if (other[i] == others.steps.size()) out.push_back(step_name(these.steps, i));
+  }
+  for (const DumpRemedy& remedy : these.remedies) {
+    if (find_remedy(others, remedy.name) == nullptr) {
+      out.push_back("remedy " + printable(remedy.name));
+    }
   }
   return out;
 }
@@ -158,24 +157,30 @@ void add_names(std::string& out, std::string_view what, const std::vector<std::s
   if (!names.empty()) add_wrapped(out, fmt::format("{}: {}.", what, joined(names)), layout.width);
 }
 
-void add_remedies(std::string& out, const Dump& a, const Dump& b, const TextLayout& layout) {
+// True if one that is in both has changed.
+bool add_remedies(std::string& out, const Dump& a, const Dump& b, const TextLayout& layout) {
+  bool different = false;
   std::string text;
   for (const DumpRemedy& one : a.remedies) {
-    const auto other = std::find_if(b.remedies.begin(), b.remedies.end(),
-                                    [&](const DumpRemedy& r) { return r.name == one.name; });
-    if (other == b.remedies.end()) continue;
-    const std::vector<Pair> pairs = differing(one.figures, other->figures);
+    const DumpRemedy* other = find_remedy(b, one.name);
+    if (other == nullptr) continue;
+    const std::vector<Pair<Whole>> pairs = differing(one.figures, other->figures);
+    different = different || !pairs.empty();
     std::string line = fmt::format("{}: ", printable(one.name));
-    line += pairs.empty() ? "no difference"
-                          : listed(pairs, [](std::string_view n) { return !is_count(n); });
-    const std::int64_t* cost_a = find_figure(one.figures, "cost_ns");
-    const std::int64_t* cost_b = find_figure(other->figures, "cost_ns");
+    line += pairs.empty() ? "no difference" : listed(pairs, is_bytes);
+    const Whole* cost_a = find_figure(one.figures, "cost_ns");
+    const Whole* cost_b = find_figure(other->figures, "cost_ns");
     if (cost_a != nullptr && cost_b != nullptr && (*cost_a > 0 || *cost_b > 0)) {
-      line += fmt::format("; cost {} -> {}", human_duration(*cost_a), human_duration(*cost_b));
+      const auto duration = [](Whole ns) {
+        constexpr Whole kMax = std::numeric_limits<std::int64_t>::max();
+        return human_duration(static_cast<std::int64_t>(std::clamp<Whole>(ns, 0, kMax)));
+      };
+      line += fmt::format("; cost {} -> {}", duration(*cost_a), duration(*cost_b));
     }
     add_wrapped(text, line, layout.width, kIndent);
   }
   if (!text.empty()) out += Style(layout.colour).bold("Remedies") + '\n' + text + '\n';
+  return different;
 }
 
 std::string title(std::string_view name, const Dump& dump) {
@@ -186,8 +191,12 @@ std::string title(std::string_view name, const Dump& dump) {
 
 }  // namespace
 
-std::string diff_report(const Dump& a, const Dump& b, const TextLayout& layout) {
-  std::string out = title("A", a) + title("B", b) + '\n';
+DiffReport diff_report(const Dump& a, const Dump& b, const TextLayout& layout) {
+  std::string out = title("A", a) + title("B", b);
+  if (const auto settings = differing(a.settings, b.settings); !settings.empty()) {
+    add_wrapped(out, "Settings: " + listed(settings), layout.width);
+  }
+  out += '\n';
   std::vector<std::string> same;
   std::size_t matched = 0;
   const std::vector<std::size_t> in_b = partners(a.steps, b.steps);
@@ -202,13 +211,16 @@ std::string diff_report(const Dump& a, const Dump& b, const TextLayout& layout) 
       same.push_back(step_name(a.steps, i));
     }
   }
-  add_remedies(out, a, b, layout);
+  const bool other_remedies = add_remedies(out, a, b, layout);
   constexpr std::size_t kNamed = 8;
   if (same.size() <= kNamed) add_names(out, "Without a difference", same, layout);
-  add_names(out, "Only in A", only_in(a.steps, b.steps), layout);
-  add_names(out, "Only in B", only_in(b.steps, a.steps), layout);
+  const std::vector<std::string> only_a = only_in(a, b);
+  const std::vector<std::string> only_b = only_in(b, a);
+  add_names(out, "Only in A", only_a, layout);
+  add_names(out, "Only in B", only_b, layout);
   out += fmt::format("{} in both, {} changed\n", counted(matched, "step"), matched - same.size());
-  return out;
+  return {std::move(out),
+          other_remedies || matched > same.size() || !only_a.empty() || !only_b.empty()};
 }
 
 }  // namespace gort::tool

@@ -1,11 +1,11 @@
 #include <gort/tools/gortstat/dump.h>
 
 #include <algorithm>
-#include <limits>
 
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
+#include <gort/base/ledger.h>
 #include <gort/tools/gortstat/error.h>
 #include <gort/tools/gortstat/json_input.h>
 #include <gort/tools/gortstat/text.h>
@@ -26,10 +26,11 @@ class DumpParser {
     if (!root.is_object() || !root.contains("schema") || !root.contains("steps")) {
       fail("no dump of gortstat: \"schema\" and \"steps\" are missing");
     }
-    if (const std::int64_t schema = whole(root, "", "schema"); schema != 1) {
-      fail(fmt::format("schema {}: this gortstat reads schema 1", schema));
+    if (whole(root, "", "schema") != 1) {
+      fail(fmt::format("schema {}: this gortstat reads schema 1", root["schema"].dump()));
     }
     if (root.contains("trace")) dump_.trace = string(root, "", "trace");
+    add_settings(root);
     const Json& steps = array(root, "steps");
     for (std::size_t i = 0; i < steps.size(); ++i) {
       dump_.steps.push_back(step(steps[i], fmt::format("steps[{}]", i)));
@@ -69,28 +70,27 @@ class DumpParser {
     return value;
   }
 
-  static std::optional<std::int64_t> whole(const Json& value) {
+  static std::optional<Whole> whole(const Json& value) {
     if (value.is_boolean()) return value.get<bool>() ? 1 : 0;
-    if (!value.is_number_integer()) return std::nullopt;
-    constexpr auto kMax = static_cast<std::uint64_t>(std::numeric_limits<std::int64_t>::max());
-    if (value.is_number_unsigned() && value.get<std::uint64_t>() > kMax) return std::nullopt;
-    return value.get<std::int64_t>();
+    if (value.is_number_unsigned()) return value.get<std::uint64_t>();
+    if (value.is_number_integer()) return value.get<std::int64_t>();
+    return std::nullopt;
   }
 
-  std::int64_t whole(const Json& in, const std::string& where, const char* name) const {
-    const std::optional<std::int64_t> value = whole(field(in, where, name));
+  Whole whole(const Json& in, const std::string& where, const char* name) const {
+    const std::optional<Whole> value = whole(field(in, where, name));
     if (!value) fail(fmt::format("{} must be a whole number", name_in(where, name)));
     return *value;
   }
 
   std::int64_t bytes(const Json& value, const std::string& name) const {
-    const std::optional<std::int64_t> number = whole(value);
+    const std::optional<Whole> number = whole(value);
     if (!number) fail(fmt::format("{} must be a whole number", name));
-    constexpr std::int64_t kMax = std::int64_t{1} << 56;
+    constexpr Whole kMax = Whole{1} << 56;
     if (*number < 0 || *number > kMax) {
       fail(fmt::format("{} must be a number of bytes, at most 2^56", name));
     }
-    return *number;
+    return static_cast<std::int64_t>(*number);
   }
   std::int64_t bytes(const Json& in, const std::string& where, const char* name) const {
     return bytes(field(in, where, name), name_in(where, name));
@@ -103,7 +103,7 @@ class DumpParser {
     for (const auto& [name, value] : in.items()) {
       if (all_whole) {
         out.emplace_back(name, bytes(value, name_in(where, name)));
-      } else if (const std::optional<std::int64_t> number = whole(value)) {
+      } else if (const std::optional<Whole> number = whole(value)) {
         out.emplace_back(name, *number);
       }
     }
@@ -117,21 +117,66 @@ class DumpParser {
     const std::string in_ledger = where + ".ledger";
     out.mapped = bytes(ledger, in_ledger, "mapped");
     out.places = figures(field(ledger, in_ledger, "places"), in_ledger + ".places", true);
+    out.reasons = figures(field(ledger, in_ledger, "reasons"), in_ledger + ".reasons", true);
+    for (const ReasonInfo& reason : kReasons) {  // the file has those that hold bytes
+      if (find_figure(out.reasons, reason.name) == nullptr)
+        out.reasons.emplace_back(reason.name, 0);
+    }
+    check_sums(out, in_ledger);
     out.memstats = figures(field(in, where, "memstats"), where + ".memstats", false);
     const Json& map = field(in, where, "map");
     if (!map.is_null()) out.map = figures(map, where + ".map", false);
     out.rss = bytes(in, where, "rss");
-    // Places in any number may be more than 64 bits hold: the sum stops above what mapped can be.
-    constexpr std::int64_t kEnough = std::int64_t{1} << 60;
-    std::int64_t sum = 0;
-    for (const auto& [name, value] : out.places) sum = std::min(sum + value, kEnough);
-    if (sum != out.mapped) {
-      fail(fmt::format("{} (\"{}\"): the places sum to {}{}, but mapped is {}", in_ledger,
-                       printable(out.label), sum == kEnough ? "at least " : "",
-                       with_commas(static_cast<std::uint64_t>(sum)),
-                       with_commas(static_cast<std::uint64_t>(out.mapped))));
-    }
     return out;
+  }
+
+  void check_sums(const DumpStep& step, const std::string& where) const {
+    // Places in any number may be more than 64 bits hold: the sum stops above what mapped can be.
+    constexpr Whole kEnough = Whole{1} << 60;
+    const auto check = [&](std::string_view what, Whole sum, std::string_view of, Whole wanted) {
+      if (sum == wanted) return;
+      fail(fmt::format("{} (\"{}\"): {} sum to {}{}, but {} is {}", where, printable(step.label),
+                       what, sum == kEnough ? "at least " : "",
+                       with_commas(static_cast<std::uint64_t>(sum)), of,
+                       with_commas(static_cast<std::uint64_t>(wanted))));
+    };
+    Whole sum = 0;
+    for (const auto& [name, value] : step.places) sum = std::min(sum + value, kEnough);
+    check("the places", sum, "mapped", step.mapped);
+
+    // Reasons of a later gortstat may belong to any place, which then has more than we know of.
+    const bool all_known = step.reasons.size() == kReasonCount;
+    for (const ReasonInfo& of : kReasons) {
+      Whole by_reason = 0;
+      for (const ReasonInfo& reason : kReasons) {
+        if (reason.place == of.place) by_reason += *find_figure(step.reasons, reason.name);
+      }
+      const Whole* place = find_figure(step.places, place_name(of.place));
+      const Whole wanted = place == nullptr ? 0 : *place;
+      if (by_reason < wanted && !all_known) continue;
+      check(fmt::format("the reasons of {}", place_name(of.place)), by_reason, "the place", wanted);
+    }
+  }
+
+  void add_settings(const Json& root) {
+    for (const char* key : {"gortstat", "map_type"}) {
+      if (root.contains(key)) dump_.settings.emplace_back(key, string(root, "", key));
+    }
+    if (root.contains("gc_percent")) {
+      const bool off = whole(root, "", "gc_percent") < 0;
+      dump_.settings.emplace_back("GOGC", off ? "off" : root["gc_percent"].dump());
+    }
+    if (root.contains("memory_limit")) {
+      std::optional<std::uint64_t> limit;
+      if (!root["memory_limit"].is_null()) {
+        limit = static_cast<std::uint64_t>(whole(root, "", "memory_limit"));
+      }
+      dump_.settings.emplace_back("GOMEMLIMIT", memory_limit_text(limit));
+    }
+    if (root.contains("seed")) {
+      (void)whole(root, "", "seed");
+      dump_.settings.emplace_back("seed", root["seed"].dump());
+    }
   }
 
   DumpRemedy remedy(const Json& in, const std::string& where) const {
@@ -144,7 +189,7 @@ class DumpParser {
 
 }  // namespace
 
-const std::int64_t* find_figure(const Figures& figures, std::string_view name) {
+const Whole* find_figure(const Figures& figures, std::string_view name) {
   const auto found = std::find_if(figures.begin(), figures.end(),
                                   [&](const auto& figure) { return figure.first == name; });
   return found == figures.end() ? nullptr : &found->second;

@@ -16,6 +16,7 @@ inline constexpr int kExitOk = 0;
 inline constexpr int kExitFailure =
     1;                                ///< bad input, a failed check, output that cannot be written
 inline constexpr int kExitUsage = 2;  ///< bad command line
+inline constexpr int kExitDifferent = 3;  ///< of diff --exit-code
 
 /// Exit code 1. The message is what the user sees.
 class Failure : public std::runtime_error {

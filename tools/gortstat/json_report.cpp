@@ -170,6 +170,7 @@ std::string json_report(const Report& report) {
               {"trace", report.trace},
               {"map_type", report.map_type},
               {"gc_percent", report.gc_percent},
+              {"memory_limit", report.memory_limit ? Json(*report.memory_limit) : Json(nullptr)},
               {"seed", report.seed},
               {"operations", operations_json(report.operations)},
               {"rss_before", report.rss_before},

@@ -29,7 +29,8 @@ constexpr const char* kExamples =
     "  gortstat diff a.json b.json                 what changed between two of these\n"
     "  gortstat parity tests/golden/*.jsonl        our map against recordings of Go's\n"
     "\n"
-    "Exit codes: 0 done, 1 bad input or a failed check, 2 bad command line.\n"
+    "Exit codes: 0 done, 1 bad input or a failed check, 2 bad command line; 3 if two dumps\n"
+    "differ, with diff --exit-code.\n"
     "Environment: NO_COLOR; for the heap GOGC, GOMEMLIMIT, GORT_DEBUG.";
 
 // CLI11 says only that a command is required, also when one was given that it does not know.

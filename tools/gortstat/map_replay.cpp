@@ -56,6 +56,9 @@ Report replay_map_trace(const MapTrace& trace, std::uint64_t seed, bool pictures
   report.seed = seed;
   const ExactRun run(seed);
   report.gc_percent = run.options().gc_percent;
+  if (run.options().memory_limit != kNoMemoryLimit) {
+    report.memory_limit = run.options().memory_limit;
+  }
   MapPlayer player(trace.path);
   if (pictures) player.take_pictures();
   play_trace(trace, player, report);

@@ -142,7 +142,8 @@ struct Report {
   std::string map_type;        ///< the map that was used
   OperationCounts operations;  ///< of the trace, without what the tool added
   std::int64_t gc_percent = 100;
-  std::uint64_t seed = 0;      ///< of the maps' random numbers
+  std::optional<std::uint64_t> memory_limit;  ///< bytes; nothing: none
+  std::uint64_t seed = 0;                     ///< of the maps' random numbers
   std::size_t rss_before = 0;  ///< resident bytes before the heap was started, trace read
   std::vector<Step> steps;
   std::optional<LastMap> last_map;  ///< nothing: there was no map

@@ -65,6 +65,15 @@ std::string human_signed(std::int64_t bytes) {
                    : human_bytes(static_cast<std::uint64_t>(bytes));
 }
 
+std::string memory_limit_text(std::optional<std::uint64_t> bytes) {
+  if (!bytes) return "off";
+  constexpr std::array<std::string_view, 5> kUnits = {"B", "KiB", "MiB", "GiB", "TiB"};
+  std::uint64_t value = *bytes;
+  std::size_t unit = 0;
+  for (; value != 0 && value % 1024 == 0 && unit + 1 < kUnits.size(); ++unit) value /= 1024;
+  return fmt::format("{}{}", value, kUnits[unit]);
+}
+
 std::string human_duration(std::int64_t nanoseconds) {
   if (nanoseconds < 1000) return fmt::format("{} ns", nanoseconds);
   auto value = static_cast<double>(nanoseconds);

@@ -4,6 +4,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -23,6 +24,8 @@ std::string human_change(std::uint64_t before, std::uint64_t after);
 
 /// The same for a difference that may be negative: "1.2 KiB", "-3 B".
 std::string human_signed(std::int64_t bytes);
+/// A limit in the words of GOMEMLIMIT, exactly: "512MiB", "1000B", and "off" if there is none.
+std::string memory_limit_text(std::optional<std::uint64_t> bytes);
 /// A duration with one decimal: "950 ns", "12.3 us", "4.0 ms", "1.5 s".
 std::string human_duration(std::int64_t nanoseconds);
 

@@ -50,10 +50,11 @@ void add_header(std::string& out, const Report& report, const TextLayout& layout
   const std::string what = operations_text(report.operations);
   add_wrapped(out,
               fmt::format("{}: {}. The map is a {}; only the map variable keeps anything alive; "
-                          "GOGC={}.",
+                          "GOGC={}, GOMEMLIMIT={}, seed {}.",
                           counted(report.operations.total(), "operation"),
                           what.empty() ? "marks only" : what, report.map_type,
-                          report.gc_percent < 0 ? "off" : fmt::format("{}", report.gc_percent)),
+                          report.gc_percent < 0 ? "off" : fmt::format("{}", report.gc_percent),
+                          memory_limit_text(report.memory_limit), report.seed),
               layout.width);
   out += "\nEvery byte is in one place:\n";
   for (const Place place : all_places()) {
