@@ -5,6 +5,7 @@
 #include <string>
 
 #include <fcntl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <gort/tests/tool/run_gortstat.h>
@@ -28,6 +29,22 @@ TEST_CASE("a file is replaced as a whole and keeps its mode", "[tool][output]") 
   CHECK(contents(scratch / "other") == "old and longer");
   CHECK(fs::status(path).permissions() == mode);
   CHECK(scratch.file_count() == 2);
+}
+
+TEST_CASE("a name may be as long as names are, and leftovers are in nobody's way",
+          "[tool][output]") {
+  const ScratchDirectory scratch;
+  const std::string left = ".gortstat-" + std::to_string(::getpid()) + "-0";
+  (void)scratch.file(left, "left by an earlier process of that number");
+  const std::string path = scratch / std::string(255, 'n');
+  CHECK_NOTHROW(check_output_path(path, {"-"}));
+  write_file(path, "text");
+  CHECK(contents(path) == "text");
+  CHECK(contents(scratch / left) == "left by an earlier process of that number");
+  CHECK(scratch.file_count() == 2);
+  const mode_t mask = ::umask(0);
+  (void)::umask(mask);
+  CHECK((fs::status(path).permissions() & fs::perms::mask) == static_cast<fs::perms>(0666 & ~mask));
 }
 
 TEST_CASE("symbolic links are followed, also to a file that is not there yet", "[tool][output]") {
@@ -80,16 +97,24 @@ TEST_CASE("what cannot be written leaves nothing behind", "[tool][output]") {
 TEST_CASE("a bad output path is known before the work", "[tool][output]") {
   const ScratchDirectory scratch;
   const std::string input = scratch.file("in", "x");
-  CHECK_THROWS_AS(check_output_path(scratch / ".", input), Failure);
-  CHECK_THROWS_AS(check_output_path(scratch / "no/where", input), Failure);
-  CHECK_THROWS_AS(check_output_path(input, input), Failure);
+  CHECK_THROWS_AS(check_output_path(scratch / ".", {input}), Failure);
+  CHECK_THROWS_AS(check_output_path(scratch / "no/where", {input}), Failure);
+  CHECK_THROWS_AS(check_output_path(input, {input}), Failure);
   fs::create_symlink(input, scratch / "link");
-  CHECK_THROWS_AS(check_output_path(scratch / "link", input), Failure);
-  CHECK_NOTHROW(check_output_path(scratch / "new", input));
-  CHECK_NOTHROW(check_output_path("/dev/null", input));
-  CHECK_NOTHROW(check_output_path(scratch / "new", "-"));
+  CHECK_THROWS_AS(check_output_path(scratch / "link", {input}), Failure);
+  CHECK_NOTHROW(check_output_path(scratch / "new", {input}));
+  CHECK_NOTHROW(check_output_path("/dev/null", {input}));
+  CHECK_NOTHROW(check_output_path("-", {input}));
+  CHECK_THROWS_AS(check_output_path(input, {"-", input}), Failure);
+  CHECK_THROWS_AS(check_output_path("/dev/fd/99", {input}), Failure);
+  const int read_only = ::open(input.c_str(), O_RDONLY | O_CLOEXEC);
+  CHECK_THROWS_AS(check_output_path("/dev/fd/" + std::to_string(read_only), {"-"}), Failure);
+  ::close(read_only);
+  CHECK_THROWS_AS(check_output_path(scratch / std::string(256, 'n'), {input}), Failure);
+  CHECK(scratch.file_count() == 2);  // the input and the link to it
+  CHECK_NOTHROW(check_output_path(scratch / "new", {"-"}));
   if (::geteuid() == 0) return;  // who may write everywhere
   fs::permissions(scratch / ".", fs::perms::owner_read | fs::perms::owner_exec);
-  CHECK_THROWS_AS(check_output_path(scratch / "new", input), Failure);
+  CHECK_THROWS_AS(check_output_path(scratch / "new", {input}), Failure);
   fs::permissions(scratch / ".", fs::perms::owner_all);
 }

@@ -166,6 +166,42 @@ TEST_CASE("an output file is written whole or not at all", "[tool][program]") {
   check_failure(gortstat({"replay", trace, "-o", scratch / "."}), 1, "is a directory");
 }
 
+TEST_CASE("an output file that cannot be written is known before the work", "[tool][program]") {
+  const ScratchDirectory scratch;
+  const std::string trace = scratch.file("bad.trace", "no trace at all\n");
+  check_failure(gortstat({"replay", trace, "-o", "/dev/fd/99"}), 1,
+                "gortstat: /dev/fd/99: cannot open: Bad file descriptor");
+  check_failure(gortstat({"replay", trace, "-o", scratch / std::string(256, 'n')}), 1,
+                "cannot write: File name too long");
+}
+
+TEST_CASE("a file that grows beyond the limit is exit code 1", "[tool][program]") {
+  const ScratchDirectory scratch;
+  const std::string output = scratch / "report";
+  const Outcome outcome =
+      gortstat({"replay", "-", "-o", output}, {.in = kTrace, .file_limit = 1024});
+  check_failure(outcome, 1, "gortstat: " + output + ": cannot write: File too large\n");
+  CHECK(scratch.file_count() == 0);
+}
+
+TEST_CASE("every command writes to a file", "[tool][program]") {
+  const ScratchDirectory scratch;
+  const std::string dump = scratch / "dump";
+  CHECK(gortstat({"replay", "-", "--format", "json", "-o", dump}, {.in = kTrace}).exit_code == 0);
+  const std::string golden = kGoldenDirectory + "/int64_grow_300.jsonl";
+  for (const std::vector<std::string>& command :
+       std::vector<std::vector<std::string>>{{"diff", dump, dump}, {"parity", golden}}) {
+    std::vector<std::string> to_file = command;
+    to_file.insert(to_file.end(), {"-o", scratch / "out"});
+    const Outcome outcome = gortstat(to_file);
+    CHECK(outcome.exit_code == 0);
+    CHECK(outcome.out.empty());
+    CHECK(contents(scratch / "out") == gortstat(command).out);
+    to_file.back() = command.back();
+    check_failure(gortstat(to_file), 1, "is the input, and would be overwritten");
+  }
+}
+
 TEST_CASE("output to - is standard output", "[tool][program]") {
   const Outcome outcome = gortstat({"replay", "-", "-o", "-"}, {.in = kTrace});
   CHECK(outcome.exit_code == 0);

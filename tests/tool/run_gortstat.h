@@ -19,6 +19,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/ioctl.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -38,7 +39,8 @@ struct RunOptions {
   std::string stdout_to{};                                 ///< a path, instead of capturing
   bool close_stdout = false;
   bool ignore_sigpipe = false;
-  bool reader_leaves = false;  ///< nobody reads standard output
+  bool reader_leaves = false;         ///< nobody reads standard output
+  rlim_t file_limit = RLIM_INFINITY;  ///< bytes; ulimit -f
   unsigned short columns = 0;  ///< not 0: standard output and error are a terminal of this width
 };
 
@@ -79,6 +81,10 @@ inline Pipe terminal(unsigned short columns) {
   if (!options.stdin_from.empty()) ::dup2(::open(options.stdin_from.c_str(), O_RDONLY), 0);
   if (!options.stdout_to.empty()) ::dup2(::open(options.stdout_to.c_str(), O_WRONLY), 1);
   if (options.close_stdout) ::close(1);
+  if (options.file_limit != RLIM_INFINITY) {
+    const rlimit limit{options.file_limit, options.file_limit};
+    ::setrlimit(RLIMIT_FSIZE, &limit);
+  }
   ::signal(SIGPIPE, options.ignore_sigpipe ? SIG_IGN : SIG_DFL);
   for (const char* name : {"NO_COLOR", "COLUMNS", "GOGC", "GOMEMLIMIT", "GORT_DEBUG"}) {
     ::unsetenv(name);

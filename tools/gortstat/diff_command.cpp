@@ -17,16 +17,18 @@ struct DiffArguments {
   std::string a;
   std::string b;
   bool exit_code = false;
+  std::string output = "-";
 };
 
 int diff(const DiffArguments& arguments) {
   if (arguments.a == "-" && arguments.b == "-") {
     throw UsageError("diff: only one of the two dumps can be standard input");
   }
+  check_output_path(arguments.output, {arguments.a, arguments.b});
   const Dump a = parse_dump(arguments.a, read_text_file(arguments.a));
   const Dump b = parse_dump(arguments.b, read_text_file(arguments.b));
-  const DiffReport report = diff_report(a, b, stdout_layout());
-  write_stdout(report.text);
+  const DiffReport report = diff_report(a, b, layout_for(arguments.output));
+  write_result(arguments.output, report.text);
   return arguments.exit_code && report.different ? kExitDifferent : kExitOk;
 }
 
@@ -39,6 +41,7 @@ Command add_diff_command(CLI::App& main) {
       ->required()
       ->type_name("");
   app->add_option("B", arguments->b, "dump to compare with it")->required()->type_name("");
+  add_output_option(*app, arguments->output);
   app->add_flag("--exit-code", arguments->exit_code, "exit with 3 if they differ");
   app->footer(
       "Steps are matched by their label. Shown is what differs of settings, places with their\n"

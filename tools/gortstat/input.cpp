@@ -22,9 +22,9 @@ struct Close {
 }  // namespace
 
 std::string read_text_file(const std::string& path) {
-  const std::string shown = path == "-" ? "standard input" : path;
-  const std::unique_ptr<std::FILE, Close> file(path == "-" ? stdin
-                                                           : std::fopen(path.c_str(), "rb"));
+  const std::string shown = path == kStandardStream ? "standard input" : path;
+  const std::unique_ptr<std::FILE, Close> file(
+      path == kStandardStream ? stdin : std::fopen(path.c_str(), "rb"));
   if (file == nullptr)
     throw InputError(shown, 0, fmt::format("cannot open: {}", std::strerror(errno)));
 

@@ -10,6 +10,9 @@
 
 namespace gort::tool {
 
+/// As a path: standard input or output.
+inline constexpr std::string_view kStandardStream = "-";
+
 /// The contents of a text file; "-" reads standard input. Throws InputError for a path that cannot
 /// be read, a directory, an empty file, and (with its line) a file that is not text: one with a NUL
 /// byte.

@@ -1,6 +1,7 @@
 // gortstat: where the memory of a map goes. The tool itself is in the other files of this
 // directory; here is only the command line's frame, and what becomes of errors.
 
+#include <csignal>
 #include <cstdio>
 #include <exception>
 #include <new>
@@ -84,6 +85,7 @@ int complain(const std::string& message, int code) {
 int main(int argc, char** argv) {
   using namespace gort::tool;
   guard_standard_streams();
+  std::signal(SIGXFSZ, SIG_IGN);  // a file that may not grow (ulimit -f) is an error of its write
   try {
     return run(argc, argv);
   } catch (const InputError& error) {

@@ -85,6 +85,33 @@ std::FILE* open_special(const Target& target) {
   return copy == -1 ? nullptr : ::fdopen(copy, "wb");
 }
 
+// What open_special() would run into, without opening: a pipe may have no reader yet.
+void check_special(const Target& target, std::string_view path) {
+  if (target.descriptor) {
+    const int flags = ::fcntl(*target.descriptor, F_GETFL);
+    if (flags == -1) fail(path, "cannot open", errno);
+    if ((flags & O_ACCMODE) == O_RDONLY) fail(path, "cannot write", EBADF);
+  } else if (::access(target.path.c_str(), W_OK) != 0) {
+    fail(path, "cannot open", errno);
+  }
+}
+
+struct NewFile {
+  fs::path path;
+  std::FILE* file;
+};
+
+// In the directory of `target`, so that it can be renamed to it, with the umask's mode, which
+// mkstemp does not give; `path` is for errors. The name is short: that of the target may be as long
+// as names can be. Names that are taken, by what an earlier process left behind, are passed over.
+NewFile new_file_beside(const fs::path& target, std::string_view path) {
+  for (int i = 0;; ++i) {
+    fs::path name = directory_of(target) / fmt::format(".gortstat-{}-{}", ::getpid(), i);
+    if (std::FILE* file = std::fopen(name.c_str(), "wbxe")) return {std::move(name), file};
+    if (errno != EEXIST) fail(path, "cannot create a file beside it", errno);
+  }
+}
+
 }  // namespace
 
 void write_stdout(std::string_view data) {
@@ -105,39 +132,54 @@ void write_file(const std::string& path, std::string_view data) {
     return;
   }
   const fs::path& target = behind.path;
-  const std::string temporary = fmt::format("{}.{}.tmp", target.string(), ::getpid());
-  std::FILE* file = std::fopen(temporary.c_str(), "wbx");
-  if (file == nullptr) fail(path, "cannot create a file beside it", errno);
-  std::error_code error(write_and_close(file, data), std::generic_category());
+  const NewFile temporary = new_file_beside(target, path);
+  std::error_code error(write_and_close(temporary.file, data), std::generic_category());
   if (!error) {
     std::error_code no_mode;  // the target may not exist yet: then the umask's mode is right
     const fs::file_status old = fs::status(target, no_mode);
-    if (fs::exists(old)) fs::permissions(temporary, old.permissions(), error);
+    if (fs::exists(old)) fs::permissions(temporary.path, old.permissions(), error);
   }
-  if (!error) fs::rename(temporary, target, error);
+  if (!error) fs::rename(temporary.path, target, error);
   if (error) {
     std::error_code ignored;
-    fs::remove(temporary, ignored);
+    fs::remove(temporary.path, ignored);
     fail(path, "cannot write", error.value());
   }
 }
 
-void check_output_path(const std::string& path, const std::string& input) {
+void write_result(const std::string& path, std::string_view data) {
+  if (path == kStandardStream) {
+    write_stdout(data);
+  } else {
+    write_file(path, data);
+  }
+}
+
+void check_output_path(const std::string& path, const std::vector<std::string>& inputs) {
+  if (path == kStandardStream) return;
   std::error_code error;
   if (fs::is_directory(path, error)) throw Failure(path + ": is a directory");
   const Target target = target_of(path);
-  if (is_special(target)) return;
-  if (fs::equivalent(path, input == "-" ? "/dev/stdin" : input, error)) {
-    throw Failure(path + ": is the input, and would be overwritten");
+  if (is_special(target)) {
+    check_special(target, path);
+    return;
+  }
+  for (const std::string& input : inputs) {
+    if (fs::equivalent(path, input == kStandardStream ? "/dev/stdin" : input, error)) {
+      throw Failure(path + ": is the input, and would be overwritten");
+    }
   }
   const fs::path parent = directory_of(target.path);
   if (!fs::is_directory(parent, error)) {
     throw Failure(fmt::format("{}: no such directory: {}", path, parent.string()));
   }
-  if (::access(parent.c_str(), W_OK) != 0) {
-    throw Failure(
-        fmt::format("{}: cannot write in {}: {}", path, parent.string(), std::strerror(errno)));
+  (void)fs::symlink_status(target.path, error);
+  if (error && error != std::errc::no_such_file_or_directory) {
+    fail(path, "cannot write", error.value());
   }
+  const NewFile probe = new_file_beside(target.path, path);
+  std::fclose(probe.file);
+  fs::remove(probe.path, error);
 }
 
 void guard_standard_streams() {

@@ -5,6 +5,7 @@
 
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace gort::tool {
 
@@ -17,9 +18,13 @@ void write_stdout(std::string_view data);
 /// is open on. Symbolic links are followed, the mode of an existing file is kept. Throws Failure.
 void write_file(const std::string& path, std::string_view data);
 
-/// Says at once what would make write_file(path) fail after a long run: no such directory, a
-/// directory in its place, or the input itself (`input`: never overwritten). Throws Failure.
-void check_output_path(const std::string& path, const std::string& input);
+/// To `path`, or to standard output if that is "-".
+void write_result(const std::string& path, std::string_view data);
+
+/// Says at once what would make write_result(path) fail after a long run: no such directory, none
+/// that can be written in, a directory in its place, a descriptor that is not open, or one of the
+/// inputs itself (never overwritten). Throws Failure.
+void check_output_path(const std::string& path, const std::vector<std::string>& inputs);
 
 /// Makes sure that descriptors 0, 1 and 2 are open, so that no file that is opened later becomes
 /// one of them: a closed standard stream gets a descriptor on which its use is an error.

@@ -18,6 +18,11 @@
 namespace gort::tool {
 namespace {
 
+struct ParityArguments {
+  std::vector<std::string> paths;
+  std::string output = "-";
+};
+
 // A broken map differs in every bucket: this many lines of one file are enough to see how.
 constexpr std::size_t kShownMismatches = 20;
 
@@ -44,10 +49,11 @@ void add_file(std::string& out, const GoldenTrace& trace, const GoldenResult& re
   }
 }
 
-int parity(const std::vector<std::string>& paths) {
+int parity(const ParityArguments& arguments) {
+  check_output_path(arguments.output, arguments.paths);
   // All files are read before any is played: bad input leaves no half report.
   std::vector<GoldenTrace> traces;
-  for (const std::string& path : paths) {
+  for (const std::string& path : arguments.paths) {
     traces.push_back(parse_golden_trace(path, read_text_file(path)));
     check_golden_trace(traces.back());
   }
@@ -62,19 +68,20 @@ int parity(const std::vector<std::string>& paths) {
     total += result.mismatches.size();
   }
   out += result_text(snapshots, total) + '\n';
-  write_stdout(out);
+  write_result(arguments.output, out);
   return total == 0 ? kExitOk : kExitFailure;
 }
 
 }  // namespace
 
 Command add_parity_command(CLI::App& main) {
-  auto paths = std::make_shared<std::vector<std::string>>();
+  auto arguments = std::make_shared<ParityArguments>();
   CLI::App* app =
       main.add_subcommand("parity", "Compares our map with recordings of real Go's maps");
-  app->add_option("GOLDEN", *paths, "golden traces; - reads standard input")
+  app->add_option("GOLDEN", arguments->paths, "golden traces; - reads standard input")
       ->required()
       ->type_name("");
+  add_output_option(*app, arguments->output);
   app->footer(
       "Each recording has the hash that Go computed for every key. Played with these hashes,\n"
       "our map must have at every snapshot the same header, the same tophash bytes and keys in\n"
@@ -83,7 +90,7 @@ Command add_parity_command(CLI::App& main) {
       "\n"
       "Example:\n"
       "  gortstat parity tests/golden/*.jsonl");
-  return {app, [paths] { return parity(*paths); }};
+  return {app, [arguments] { return parity(*arguments); }};
 }
 
 }  // namespace gort::tool

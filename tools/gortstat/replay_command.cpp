@@ -50,23 +50,17 @@ Marks marks_of(const std::string& name) {
 
 int replay(const ReplayArguments& arguments) {
   const std::vector<Remedy> remedies = remedies_of(arguments.remedy);
-  const bool to_file = arguments.output != "-";
-  if (to_file) check_output_path(arguments.output, arguments.trace);
+  check_output_path(arguments.output, {arguments.trace});
 
   MapTrace trace;
   parse_map_trace(arguments.trace, read_text_file(arguments.trace), trace);
   Report report = replay_map_trace(trace, arguments.seed, arguments.picture);
   if (!remedies.empty()) replay_remedies(trace, remedies, report);
 
-  const std::string text = arguments.format == "json"
-                               ? json_report(report)
-                               : text_report(report, marks_of(arguments.marks),
-                                             to_file ? TextLayout() : stdout_layout());
-  if (to_file) {
-    write_file(arguments.output, text);
-  } else {
-    write_stdout(text);
-  }
+  write_result(arguments.output,
+               arguments.format == "json"
+                   ? json_report(report)
+                   : text_report(report, marks_of(arguments.marks), layout_for(arguments.output)));
   return kExitOk;
 }
 
@@ -107,11 +101,7 @@ Command add_replay_command(CLI::App& main) {
          "of the hashes: the same seed gives the same map")
       ->type_name("N")
       ->default_str(std::to_string(arguments->seed));
-  app->add_option("-o,--output", arguments->output, "write to FILE; -: standard output")
-      ->type_name("FILE")
-      ->check([](const std::string& path) {
-        return path.empty() ? std::string("the file name is empty") : std::string();
-      });
+  add_output_option(*app, arguments->output);
   app->footer(
       "At each `mark` of the trace the ledger is taken: where every byte of the heap is, and\n"
       "why it is still there. If the trace does not end with drop, gc and release, gortstat\n"

@@ -29,9 +29,9 @@ std::size_t terminal_width() {
 
 }  // namespace
 
-TextLayout stdout_layout() {
+TextLayout layout_for(std::string_view path) {
   TextLayout layout;
-  if (::isatty(STDOUT_FILENO) != 1) return layout;
+  if (path != kStandardStream || ::isatty(STDOUT_FILENO) != 1) return layout;
   layout.colour = environment("NO_COLOR").empty() && environment("TERM") != "dumb";
   const std::size_t width = terminal_width();
   if (width > 0) layout.width = std::clamp(width, TextLayout::kMinWidth, TextLayout::kMaxWidth);

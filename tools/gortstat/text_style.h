@@ -22,9 +22,10 @@ struct TextLayout {
   bool colour = false;
 };
 
-/// What standard output wants: its terminal's width (COLUMNS if that does not say), and colour
-/// unless NO_COLOR is set or TERM is "dumb"; the default for anything but a terminal.
-TextLayout stdout_layout();
+/// What suits the output `path` (output.h). "-", standard output: its terminal's width (COLUMNS if
+/// that does not say), and colour unless NO_COLOR is set or TERM is "dumb". The default for
+/// anything but a terminal.
+TextLayout layout_for(std::string_view path);
 
 class Style {
  public:
