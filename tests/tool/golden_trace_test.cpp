@@ -225,6 +225,23 @@ TEST_CASE("bucket dumps must have the recorder's shape", "[tool][golden_trace]")
       "g.jsonl:2: snap: 2 bucket chains, but B = 0");
 }
 
+TEST_CASE("what is in an extra must fit", "[tool][golden_trace]") {
+  const auto extra = [](const std::string& text) {
+    return error_of(
+        kType +
+        R"({"op":"snap","count":1,"flags":0,"B":0,"noverflow":0,"nevacuate":0,"heap_bytes":0,)"
+        R"("buckets":[[{"top":"8900000000000000","keys":["1"],"data":"0701"}]],"extra":)" +
+        text + "}\n");
+  };
+  CHECK(extra(R"({"spares":9223372036854775807})") == "no error");
+  CHECK(begins(extra(R"({"spares":9223372036854775808})"),
+               "g.jsonl:2: snap: field \"extra\" must be an object with \"spares\", a whole number "
+               "below 2^63"));
+  CHECK(
+      begins(extra(R"({"spares":0,"overflow":[1,18446744073709551615]})"),
+             "g.jsonl:2: snap: field \"extra\" must be made of lists of two whole numbers below"));
+}
+
 TEST_CASE("only recordings of bucket maps are accepted", "[tool][golden_trace]") {
   const auto go = [](const std::string& version) {
     return error_of(R"({"op":"type","type":"map[int64]int64","go":")" + version +

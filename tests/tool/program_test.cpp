@@ -58,11 +58,21 @@ TEST_CASE("a bad command line is exit code 2, with words on standard error", "[t
   check_failure(gortstat({"parity"}), 2, "GOLDEN is required");
   check_failure(gortstat({"diff", "a"}), 2, "B is required");
   check_failure(gortstat({"diff", "-", "-"}), 2, "only one of the two");
+  check_failure(gortstat({"parity", "-", "a", "-"}), 2, "only one of the traces");
+  check_failure(gortstat({"replay", "a", "--marks", "auto", "--format", "json"}), 2,
+                "gortstat: replay: --marks is for --format text");
 }
 
 TEST_CASE("an environment the heap cannot use is exit code 2", "[tool][program]") {
   check_failure(gortstat({"replay", "-"}, {.in = kTrace, .env = {{"GOGC", "much"}}}), 2,
                 "gortstat: GOGC=much");
+}
+
+TEST_CASE("an environment that is odd is said to be so once", "[tool][program]") {
+  const Outcome outcome = gortstat({"replay", "-", "--remedy", "all"},
+                                   {.in = kTrace, .env = {{"GORT_DEBUG", "fashion=1"}}});
+  CHECK(outcome.exit_code == 0);
+  CHECK(outcome.err == "gort: GORT_DEBUG: unknown key fashion\n");
 }
 
 TEST_CASE("help and version are results: exit code 0, on standard output", "[tool][program]") {
@@ -82,6 +92,7 @@ TEST_CASE("bad input is exit code 1 with file and line", "[tool][program]") {
   const std::string bad = scratch.file("bad.trace", "set a\nput b\n");
   check_failure(gortstat({"replay", bad}), 1, bad + ":2: unknown operation \"put\"");
   check_failure(gortstat({"replay", "-"}, {.in = "del\n"}), 1, "-:1: del: KEY is missing");
+  check_failure(gortstat({"replay", "-"}), 1, "-: the file is empty");
   const std::string nul = scratch.file("nul", std::string("set a\nset b\0\n", 13));
   check_failure(gortstat({"replay", nul}), 1, nul + ":2: a NUL byte");
   check_failure(gortstat({"replay", scratch.file("empty", "")}), 1, "empty: the file is empty");
@@ -252,6 +263,32 @@ TEST_CASE("no input can write control codes to a terminal", "[tool][program]") {
   CHECK_THAT(shown.out, Catch::Contains("?[31mred"));
   const Outcome error = gortstat({"replay", "-"}, {.in = "\x1b[31m\n"});
   CHECK(error.err.find('\x1b') == std::string::npos);
+}
+
+TEST_CASE("no path or argument can write control codes to a terminal", "[tool][program]") {
+  const ScratchDirectory scratch;
+  const std::string golden = contents(kGoldenDirectory + "/int64_grow_300.jsonl");
+  const std::string path = scratch.file("\x1b[31m", golden);
+  const Outcome outcome = gortstat({"parity", path});
+  CHECK(outcome.exit_code == 0);
+  CHECK_THAT(outcome.out, Catch::Contains("/?[31m: ") && !Catch::Contains("\x1b"));
+  for (const std::vector<std::string>& command :
+       std::vector<std::vector<std::string>>{{"replay", path},
+                                             {"diff", path, path},
+                                             {"replay", "a", "-o", path + "/x"},
+                                             {"replay", "a", "--format", path},
+                                             {"replay", "a", path}}) {
+    const std::string err = gortstat(command).err;
+    CHECK_THAT(err, Catch::Contains("?[31m") && !Catch::Contains("\x1b"));
+  }
+}
+
+TEST_CASE("a byte order mark is skipped", "[tool][program]") {
+  const std::string mark = "\xef\xbb\xbf";
+  CHECK(gortstat({"replay", "-"}, {.in = mark + kTrace}).exit_code == 0);
+  check_failure(gortstat({"replay", "-"}, {.in = mark}), 1, "-: the file is empty");
+  const std::string golden = contents(kGoldenDirectory + "/int64_grow_300.jsonl");
+  CHECK(gortstat({"parity", "-"}, {.in = mark + golden}).exit_code == 0);
 }
 
 TEST_CASE("a seed is decimal, with zeros in front of it or without", "[tool][program]") {

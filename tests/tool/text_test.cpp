@@ -56,8 +56,22 @@ TEST_CASE("printable text has no control codes and is UTF-8", "[tool][text]") {
                   "31m") == "?31m");
   CHECK(printable("\xc3") == "?");
   CHECK(printable("\xe2\x82") == "??");
+  CHECK(printable("\xe2\x82x") == "??x");
+  CHECK(printable("\xf0\x9f\x98x") == "???x");
   CHECK(printable("\xff"
                   "a") == "?a");
+}
+
+TEST_CASE("a character is UTF-8 in its shortest form only, and no surrogate", "[tool][text]") {
+  for (const std::string good : {"\xc2\xa0", "\xe0\xa0\x80", "\xed\x9f\xbf", "\xee\x80\x80",
+                                 "\xef\xbf\xbf", "\xf0\x90\x80\x80", "\xf4\x8f\xbf\xbf"}) {
+    CHECK(printable(good) == good);
+  }
+  for (const std::string bad :
+       {"\xc0\x80", "\xc1\xbf", "\xe0\x9f\xbf", "\xed\xa0\x80", "\xed\xbf\xbf", "\xf0\x8f\xbf\xbf",
+        "\xf4\x90\x80\x80", "\xf5\x80\x80\x80"}) {
+    CHECK(printable(bad) == std::string(bad.size(), '?'));
+  }
 }
 
 TEST_CASE("differences, limits and durations", "[tool][text]") {

@@ -11,7 +11,9 @@ namespace {
 
 Options exact_options() {
   try {
-    Options options = Options::from_environment();
+    // Once: each time, the runtime warns of what it does not know in GORT_DEBUG.
+    static const Options from_environment = Options::from_environment();
+    Options options = from_environment;
     options.conservative_stacks = false;
     options.background_scavenger = false;
     return options;

@@ -43,10 +43,7 @@ class LineObject {
 
   std::int64_t natural(const char* name, std::int64_t max) const {
     const Json& value = field(name);
-    if (!value.is_number_unsigned() ||
-        value.get<std::uint64_t>() > static_cast<std::uint64_t>(max)) {
-      wrong(name, fmt::format("a whole number from 0 to {}", max));
-    }
+    if (!is_natural(value, max)) wrong(name, fmt::format("a whole number from 0 to {}", max));
     return value.get<std::int64_t>();
   }
 
@@ -96,16 +93,15 @@ class LineObject {
     GoldenExtra result;
     if (!has(name)) return result;
     const Json& value = field(name);
-    if (!value.is_object() || !value.contains("spares") || !value["spares"].is_number_unsigned()) {
-      wrong(name, "an object with \"spares\"");
+    if (!value.is_object() || !value.contains("spares") || !is_natural(value["spares"])) {
+      wrong(name, "an object with \"spares\", a whole number below 2^63");
     }
     result.spares = value["spares"].get<std::int64_t>();
     const auto list = [&](const char* which) -> std::optional<GoldenList> {
       if (!value.contains(which)) return std::nullopt;
       const Json& pair = value[which];
-      if (!pair.is_array() || pair.size() != 2 || !pair[0].is_number_unsigned() ||
-          !pair[1].is_number_unsigned()) {
-        wrong(name, "made of lists of two whole numbers, length and capacity");
+      if (!pair.is_array() || pair.size() != 2 || !is_natural(pair[0]) || !is_natural(pair[1])) {
+        wrong(name, "made of lists of two whole numbers below 2^63, length and capacity");
       }
       return GoldenList{pair[0].get<std::int64_t>(), pair[1].get<std::int64_t>()};
     };
@@ -138,7 +134,12 @@ class LineObject {
     return value;
   }
 
-  // nlohmann prefixes what happened with "[json.exception...] parse error at line 1, column 9: ".
+  static bool is_natural(const Json& value,
+                         std::int64_t max = std::numeric_limits<std::int64_t>::max()) {
+    return value.is_number_unsigned() &&
+           value.get<std::uint64_t>() <= static_cast<std::uint64_t>(max);
+  }
+
   const Json& field(const char* name) const {
     const auto found = object_.find(name);
     if (found == object_.end()) fail(fmt::format("{}: field \"{}\" is missing", shown(), name));

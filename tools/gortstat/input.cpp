@@ -22,11 +22,10 @@ struct Close {
 }  // namespace
 
 std::string read_text_file(const std::string& path) {
-  const std::string shown = path == kStandardStream ? "standard input" : path;
   const std::unique_ptr<std::FILE, Close> file(
       path == kStandardStream ? stdin : std::fopen(path.c_str(), "rb"));
   if (file == nullptr)
-    throw InputError(shown, 0, fmt::format("cannot open: {}", std::strerror(errno)));
+    throw InputError(path, 0, fmt::format("cannot open: {}", std::strerror(errno)));
 
   std::string text;
   char buffer[1 << 16];
@@ -39,18 +38,19 @@ std::string read_text_file(const std::string& path) {
       const auto lines =
           std::count(text.begin(), text.end(), '\n') +
           std::count(piece.begin(), piece.begin() + static_cast<std::ptrdiff_t>(nul), '\n');
-      throw InputError(shown, static_cast<std::size_t>(lines) + 1,
+      throw InputError(path, static_cast<std::size_t>(lines) + 1,
                        "a NUL byte: this is not a text file");
     }
     text += piece;
     if (n == sizeof buffer) continue;
     // A directory opens well, and fails here with EISDIR.
     if (std::ferror(file.get()) != 0) {
-      throw InputError(shown, 0, fmt::format("cannot read: {}", std::strerror(errno)));
+      throw InputError(path, 0, fmt::format("cannot read: {}", std::strerror(errno)));
     }
     break;
   }
-  if (text.empty()) throw InputError(shown, 0, "the file is empty");
+  if (text.starts_with("\xef\xbb\xbf")) text.erase(0, 3);  // a byte order mark
+  if (text.empty()) throw InputError(path, 0, "the file is empty");
   return text;
 }
 

@@ -13,9 +13,9 @@ namespace gort::tool {
 /// As a path: standard input or output.
 inline constexpr std::string_view kStandardStream = "-";
 
-/// The contents of a text file; "-" reads standard input. Throws InputError for a path that cannot
-/// be read, a directory, an empty file, and (with its line) a file that is not text: one with a NUL
-/// byte.
+/// The contents of a text file, without a byte order mark; "-" reads standard input. Throws
+/// InputError for a path that cannot be read, a directory, an empty file, and (with its line) a
+/// file that is not text: one with a NUL byte.
 std::string read_text_file(const std::string& path);
 
 /// Walks over the lines of a text. A line ends with \n or \r\n, which are not part of it; the last

@@ -5,14 +5,17 @@
 #include <cstdio>
 #include <exception>
 #include <new>
+#include <optional>
 #include <sstream>
 #include <string>
+#include <string_view>
 
 #include <fmt/format.h>
 #include <CLI/CLI.hpp>
 
 #include <gort/tools/gortstat/command.h>
 #include <gort/tools/gortstat/error.h>
+#include <gort/tools/gortstat/input.h>
 #include <gort/tools/gortstat/output.h>
 #include <gort/tools/gortstat/text.h>
 
@@ -45,6 +48,12 @@ std::string usage_problem(const CLI::App& app, std::string message, int argc, ch
                      in_quotes(argv[1]), known);
 }
 
+// One line. It may have paths and other words of the caller in it.
+int complain(std::string_view message, int code) {
+  std::fputs((printable(message) + '\n').c_str(), stderr);
+  return code;
+}
+
 int run(int argc, char** argv) {
   CLI::App app(kDescription, "gortstat");
   app.footer(kExamples);
@@ -64,8 +73,10 @@ int run(int argc, char** argv) {
       write_stdout(out.str());
       return kExitOk;
     }
-    std::fputs(fmt::format("gortstat: {}", usage_problem(app, err.str(), argc, argv)).c_str(),
-               stderr);
+    const std::string problem =
+        fmt::format("gortstat: {}", usage_problem(app, err.str(), argc, argv));
+    LineReader lines(problem);
+    while (const std::optional<std::string_view> line = lines.next()) complain(*line, kExitUsage);
     return kExitUsage;
   }
   for (const Command& command : commands) {
@@ -74,18 +85,13 @@ int run(int argc, char** argv) {
   throw UsageError("no command");  // require_subcommand does not let this happen
 }
 
-int complain(const std::string& message, int code) {
-  std::fputs((message + '\n').c_str(), stderr);
-  return code;
-}
-
 }  // namespace
 }  // namespace gort::tool
 
 int main(int argc, char** argv) {
   using namespace gort::tool;
   guard_standard_streams();
-  std::signal(SIGXFSZ, SIG_IGN);  // a file that may not grow (ulimit -f) is an error of its write
+  std::signal(SIGXFSZ, SIG_IGN);  // a write beyond `ulimit -f` fails with EFBIG instead
   try {
     return run(argc, argv);
   } catch (const InputError& error) {

@@ -32,28 +32,33 @@ std::string result_text(std::size_t snapshots, std::size_t mismatches) {
 
 void add_file(std::string& out, const GoldenTrace& trace, const GoldenResult& result) {
   const std::vector<Mismatch>& mismatches = result.mismatches;
-  out += fmt::format("{}: {} of go{}.{}: {}\n", trace.path, printable(trace.type), trace.go_major,
+  const std::string path = printable(trace.path);
+  out += fmt::format("{}: {} of go{}.{}: {}\n", path, printable(trace.type), trace.go_major,
                      trace.go_minor, result_text(trace.snapshots.size(), mismatches.size()));
   if (result.with_process_bytes > 0) {
     out += fmt::format(
-        "{}: in {} of them heap_bytes has 96 or 1,856 bytes of Go's own process in it\n",
-        trace.path, result.with_process_bytes);
+        "{}: in {} of them heap_bytes has 96, 1,856 or 1,952 bytes of Go's own process in it\n",
+        path, result.with_process_bytes);
   }
   for (std::size_t i = 0; i < std::min(mismatches.size(), kShownMismatches); ++i) {
     const Mismatch& m = mismatches[i];
-    out += fmt::format("{}:{}: {}: expected {}, got {}\n", trace.path, m.line, m.difference.what,
+    out += fmt::format("{}:{}: {}: expected {}, got {}\n", path, m.line, m.difference.what,
                        m.difference.expected, m.difference.got);
   }
   if (mismatches.size() > kShownMismatches) {
-    out += fmt::format("{}: and {} more\n", trace.path, mismatches.size() - kShownMismatches);
+    out += fmt::format("{}: and {} more\n", path, mismatches.size() - kShownMismatches);
   }
 }
 
 int parity(const ParityArguments& arguments) {
-  check_output_path(arguments.output, arguments.paths);
+  const std::vector<std::string>& paths = arguments.paths;
+  if (std::count(paths.begin(), paths.end(), kStandardStream) > 1) {
+    throw UsageError("parity: only one of the traces can be standard input");
+  }
+  check_output_path(arguments.output, paths);
   // All files are read before any is played: bad input leaves no half report.
   std::vector<GoldenTrace> traces;
-  for (const std::string& path : arguments.paths) {
+  for (const std::string& path : paths) {
     traces.push_back(parse_golden_trace(path, read_text_file(path)));
     check_golden_trace(traces.back());
   }

@@ -76,15 +76,16 @@ Command add_replay_command(CLI::App& main) {
                             std::vector<std::string> choices) {
     std::string names;
     for (const std::string& c : choices) names += (names.empty() ? "" : "|") + c;
-    app->add_option(name, value, what)
+    return app->add_option(name, value, what)
         ->transform(CLI::IsMember(std::move(choices), CLI::ignore_case).description(""))
         ->type_name(names)
         ->capture_default_str();
   };
   choice("--remedy", arguments->remedy, "also show what would bring the memory back, at what cost",
          {"none", "clear", "remake", "nil", "shrink", "all"});
-  choice("--marks", arguments->marks, "marks to tell in full; auto: all, if they are at most 6",
-         {"all", "last", "none", "auto"});
+  const CLI::Option* marks =
+      choice("--marks", arguments->marks, "marks that text tells in full; auto: all, if at most 6",
+             {"all", "last", "none", "auto"});
   choice("--format", arguments->format, "for people, or with every figure", {"text", "json"});
   app->add_flag("--picture", arguments->picture, "every bucket of the map");
   // Not an option of a number's type: CLI11 reads "010" as 8.
@@ -120,7 +121,12 @@ Command add_replay_command(CLI::App& main) {
       "  gortstat replay program.trace --remedy all\n"
       "  gortstat replay program.trace --format json -o program.json\n"
       "  printf 'set a 64\\ndel a\\nmark deleted\\n' | gortstat replay -");
-  return {app, [arguments] { return replay(*arguments); }};
+  return {app, [arguments, marks] {
+            if (marks->count() > 0 && arguments->format == "json") {
+              throw UsageError("replay: --marks is for --format text: JSON has every step");
+            }
+            return replay(*arguments);
+          }};
 }
 
 }  // namespace gort::tool

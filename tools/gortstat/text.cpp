@@ -12,18 +12,23 @@ bool is_continuation(char c) { return (static_cast<unsigned char>(c) & 0xc0) == 
 
 // Bytes of the character that `text` begins with; 0 if that is no UTF-8.
 std::size_t utf8_length(std::string_view text) {
-  const auto first = static_cast<unsigned char>(text[0]);
+  const auto byte = [&](std::size_t i) { return static_cast<unsigned char>(text[i]); };
+  const unsigned first = byte(0);
   const std::size_t bytes = first < 0x80                    ? 1
                             : first >= 0xc2 && first < 0xe0 ? 2
                             : first >= 0xe0 && first < 0xf0 ? 3
                             : first >= 0xf0 && first < 0xf5 ? 4
                                                             : 0;
   if (text.size() < bytes) return 0;
-  return std::all_of(text.begin() + 1,
-                     text.begin() + static_cast<std::ptrdiff_t>(std::max<std::size_t>(bytes, 1)),
-                     is_continuation)
-             ? bytes
-             : 0;
+  if (bytes <= 1) return bytes;
+  // What could be shorter, a surrogate, or above U+10FFFF shows in the second byte.
+  const unsigned least = first == 0xe0 ? 0xa0 : first == 0xf0 ? 0x90 : 0x80;
+  const unsigned most = first == 0xed ? 0x9f : first == 0xf4 ? 0x8f : 0xbf;
+  if (byte(1) < least || byte(1) > most) return 0;
+  for (std::size_t i = 2; i < bytes; ++i) {
+    if (!is_continuation(text[i])) return 0;
+  }
+  return bytes;
 }
 
 }  // namespace
