@@ -11,21 +11,23 @@
 namespace gort::hashmap {
 namespace {
 
-ArrayPicture array_picture(const Header& map, const MapType& type, bool old) {
+ArrayPicture array_picture(const Header& map, const MapType& type, bool old, std::size_t buckets) {
   const ArrayView view(map, type, old);
   const std::size_t bucket_size = type.shape.bucket_size;
   ArrayPicture out;
   out.buckets = view.count();
   out.bytes = out.rest_bytes = view.block_bytes();
+  out.all.reserve(buckets);
   view.for_each_bucket([&](const BucketView& bucket) {
     BucketPicture& b = out.all.emplace_back();
-    b.chain = bucket.number;
-    b.position = bucket.position;
+    b.chain = static_cast<std::uint32_t>(bucket.number);
+    b.position = static_cast<std::uint32_t>(bucket.position);
     b.in_array = bucket.in_array;
     std::copy_n(bucket.tophash(), kCells, b.tophash.begin());
-    b.live_bytes = live_bytes_of_bucket(type.shape, bucket.tops());
+    const std::size_t live = live_bytes_of_bucket(type.shape, bucket.tops());
     const std::size_t bytes = bucket.in_array ? bucket_size : gc::block_size(bucket.address);
-    b.dead_bytes = bytes - b.live_bytes;
+    b.live_bytes = static_cast<std::uint16_t>(live);
+    b.dead_bytes = static_cast<std::uint16_t>(bytes - live);
     if (bucket.in_array) out.rest_bytes -= bucket_size;
   });
   return out;
@@ -105,9 +107,10 @@ MapPicture picture(const Header* map, const MapType& type) {
   MapPicture out;
   if (map == nullptr) return out;
   out.stats = inspect(map, type);
-  out.current = array_picture(*map, type, false);
-  out.current.spare_buckets = out.stats.spare_overflow_buckets;
-  out.old = array_picture(*map, type, true);
+  const MapStats& s = out.stats;
+  out.current = array_picture(*map, type, false, s.buckets + s.overflow_buckets);
+  out.current.spare_buckets = s.spare_overflow_buckets;
+  out.old = array_picture(*map, type, true, s.old_buckets + s.old_overflow_buckets);
   out.other_bytes = gc::block_size(map);
   if (const Extra* const extra = map->extra(); extra != nullptr) {
     out.other_bytes += gc::block_size(extra);

@@ -4,8 +4,8 @@
 // order of arrays and chains, and how many bytes of what are where. For tools to make JSON or
 // pictures of (gortstat replay --picture); text() is one for people.
 //
-// It is as large as the map's skeleton, in ordinary memory: for the owner of a map, who may read
-// it; unlike inspect() not for use with the world stopped.
+// It takes 24 bytes a bucket of ordinary memory. For the owner of a map, who may read it; unlike
+// inspect() not for use with the world stopped.
 //
 //     sum of live_bytes over the buckets + other_bytes                == stats.live_bytes
 //     sum of dead_bytes over the buckets + rest_bytes of both arrays  == stats.dead_bytes
@@ -23,12 +23,12 @@
 namespace gort {
 
 struct BucketPicture {
-  std::size_t chain = 0;     ///< number of the chain in its array
-  std::size_t position = 0;  ///< in the chain; 0: the bucket of the array itself
-  bool in_array = false;     ///< part of the array's block; else a block of its own
   std::array<std::uint8_t, hashmap::kCells> tophash{};  ///< hashmap::cell_state_name() tells each
-  std::size_t live_bytes = 0;
-  std::size_t dead_bytes = 0;  ///< with the rounding of a block of its own
+  std::uint32_t chain = 0;                              ///< number of the chain in its array
+  std::uint32_t position = 0;    ///< in the chain; 0: the bucket of the array itself
+  std::uint16_t live_bytes = 0;  ///< a bucket has at most 8 * (1 + 128 + 128) + 8 bytes
+  std::uint16_t dead_bytes = 0;  ///< with the rounding of a block of its own
+  bool in_array = false;         ///< part of the array's block; else a block of its own
 };
 
 struct ArrayPicture {

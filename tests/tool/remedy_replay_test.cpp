@@ -51,8 +51,6 @@ void check_identity(const RemedyResult& r) {
                               static_cast<std::int64_t>(r.before.ledger.mapped);
   CHECK(back.freed == back.returned + back.free + back.awaiting + gained(Place::span_waste) +
                           gained(Place::metadata) + gained(Place::reserved) - mapped);
-  CHECK(broken_identity(r.before.ledger) == std::nullopt);
-  CHECK(broken_identity(r.after.ledger) == std::nullopt);
 }
 
 }  // namespace

@@ -7,6 +7,8 @@
 #include <nlohmann/json.hpp>
 
 #include <gort/base/ledger.h>
+#include <gort/hashmap/inspect.h>
+#include <gort/hashmap/tophash.h>
 #include <gort/tests/tool/run_gortstat.h>
 
 using namespace gort_test;
@@ -68,7 +70,7 @@ TEST_CASE("every shipped trace: the places sum to mapped at each step, and the m
   for (const std::string& trace : traces) {
     INFO(trace);
     const Json dump = replay_json({trace, "--remedy", "all"});
-    CHECK(dump["schema"] == 1);
+    CHECK(dump["schema"] == 2);
     REQUIRE(dump["steps"].size() >= 3);
     // With a collection between, the dropped map would have left the ledger; none runs by itself
     // between `drop` and the step after it.
@@ -119,8 +121,19 @@ TEST_CASE("replay --picture gives every bucket, and they add up to the map",
         std::uint64_t position = 0;
         for (const Json& bucket : chain) {
           CHECK(bucket["position"] == position++);
-          CHECK(bucket["tophash"].size() == 8);
-          for (const Json& state : bucket["states"]) ++states[state];
+          const std::string digits = bucket["tophash"];
+          REQUIRE(digits.size() == 16);
+          std::uint64_t live_cells = 0;
+          for (std::size_t i = 0; i < digits.size(); i += 2) {
+            const auto top =
+                static_cast<std::uint8_t>(std::stoul(digits.substr(i, 2), nullptr, 16));
+            ++states[std::string(gort::hashmap::cell_state_name(top))];
+            live_cells += gort::hashmap::is_live(top);
+          }
+          const std::uint64_t cell = 1 + number(map["key_slot"]) + number(map["elem_slot"]);
+          CHECK(bucket["live_bytes"] ==
+                (live_cells == 0 ? 0 : number(map["bucket_size"]) - (8 - live_cells) * cell));
+          CHECK(bucket.size() == 5);  // nothing that follows from these: there are many buckets
           live += number(bucket["live_bytes"]);
           dead += number(bucket["dead_bytes"]);
         }
@@ -138,6 +151,24 @@ TEST_CASE("replay --picture gives every bucket, and they add up to the map",
     CHECK(picture["states"]["empty"]["cells"] == map["tombstones"]);
   }
   CHECK(growing);
+}
+
+TEST_CASE("the states before and after a remedy have a picture, too", "[tool][replay_program]") {
+  const Json dump =
+      replay_json({"-", "--picture", "--remedy", "all"}, {.in = "set a 64\nset b 64\ndel a\n"});
+  REQUIRE(dump["remedies"].size() == 5);
+  for (const Json& remedy : dump["remedies"]) {
+    CHECK(remedy["before"]["picture"]["current"]["buckets"] == 1);
+    CHECK(remedy["after"].contains("picture") == (remedy["remedy"] != "nil"));
+  }
+}
+
+TEST_CASE("of the resident memory that a report shows, it takes little itself",
+          "[tool][replay_program]") {
+  std::string trace = "set a\n";
+  for (int i = 0; i < 2000; ++i) trace += "mark x\n";
+  const Json steps = replay_json({"-"}, {.in = trace})["steps"];
+  CHECK(steps[1999]["rss"].get<std::int64_t>() - steps[0]["rss"].get<std::int64_t>() < 6 << 20);
 }
 
 TEST_CASE("replay --picture shows the buckets to people as well", "[tool][replay_program]") {

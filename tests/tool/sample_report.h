@@ -66,7 +66,7 @@ inline gort::tool::Report sample_report() {
   released.ledger[Place::returned] = 24 << 10;
   released.ledger[Place::metadata] = 8 << 10;
   released.ledger[Place::reserved] = 32 << 10;
-  released.memstats = MemStats{};
+  released.memstats = {};
   released.memstats.NumGC = 4;
   released.rss = (2 << 20) - (24 << 10);
 

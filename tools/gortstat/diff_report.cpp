@@ -25,7 +25,7 @@ bool is_count(std::string_view name) {
 bool is_bytes(std::string_view name) { return !is_count(name); }
 
 bool is_bytes_of_map(std::string_view name) {
-  return name.ends_with("bytes") || name.ends_with("_size");
+  return name.ends_with("bytes") || name.ends_with("_size") || name.ends_with("_slot");
 }
 
 // --- steps ---------------------------------------------------------------------------------------

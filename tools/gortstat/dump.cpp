@@ -8,6 +8,7 @@
 #include <gort/base/ledger.h>
 #include <gort/tools/gortstat/error.h>
 #include <gort/tools/gortstat/json_input.h>
+#include <gort/tools/gortstat/json_report.h>
 #include <gort/tools/gortstat/text.h>
 
 namespace gort::tool {
@@ -26,8 +27,9 @@ class DumpParser {
     if (!root.is_object() || !root.contains("schema") || !root.contains("steps")) {
       fail("no dump of gortstat: \"schema\" and \"steps\" are missing");
     }
-    if (whole(root, "", "schema") != 1) {
-      fail(fmt::format("schema {}: this gortstat reads schema 1", root["schema"].dump()));
+    if (const Whole schema = whole(root, "", "schema"); schema < 1 || schema > kSchema) {
+      fail(fmt::format("schema {}: this gortstat reads schemas up to {}", root["schema"].dump(),
+                       kSchema));
     }
     if (root.contains("trace")) dump_.trace = string(root, "", "trace");
     add_settings(root);

@@ -3,6 +3,7 @@
 #include <array>
 #include <map>
 
+#include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
 #include <gort/hashmap/tophash.h>
@@ -30,19 +31,10 @@ Json ledger_json(const Ledger& ledger) {
       {"mapped", ledger.mapped}, {"places", std::move(places)}, {"reasons", std::move(reasons)}};
 }
 
-Json memstats_json(const MemStats& m) {
-#define GORT_MEMSTATS_FIELD(name) \
-  { #name, m.name }
-  return {GORT_MEMSTATS_FIELD(Alloc),        GORT_MEMSTATS_FIELD(TotalAlloc),
-          GORT_MEMSTATS_FIELD(Sys),          GORT_MEMSTATS_FIELD(Mallocs),
-          GORT_MEMSTATS_FIELD(Frees),        GORT_MEMSTATS_FIELD(HeapAlloc),
-          GORT_MEMSTATS_FIELD(HeapSys),      GORT_MEMSTATS_FIELD(HeapIdle),
-          GORT_MEMSTATS_FIELD(HeapInuse),    GORT_MEMSTATS_FIELD(HeapReleased),
-          GORT_MEMSTATS_FIELD(HeapObjects),  GORT_MEMSTATS_FIELD(OtherSys),
-          GORT_MEMSTATS_FIELD(NextGC),       GORT_MEMSTATS_FIELD(LastGC),
-          GORT_MEMSTATS_FIELD(PauseTotalNs), GORT_MEMSTATS_FIELD(NumGC),
-          GORT_MEMSTATS_FIELD(NumForcedGC),  GORT_MEMSTATS_FIELD(GCCPUFraction)};
-#undef GORT_MEMSTATS_FIELD
+Json memstats_json(const StepMemStats& m) {
+#define GORT_STEP_MEMSTAT(name) {#name, m.name},
+  return {GORT_STEP_MEMSTATS(GORT_STEP_MEMSTAT)};
+#undef GORT_STEP_MEMSTAT
 }
 
 Json map_json(const MapStats& map) {
@@ -69,7 +61,9 @@ Json map_json(const MapStats& map) {
           GORT_MAP_FIELD(bytes),
           GORT_MAP_FIELD(live_bytes),
           GORT_MAP_FIELD(dead_bytes),
-          GORT_MAP_FIELD(bucket_size)};
+          GORT_MAP_FIELD(bucket_size),
+          GORT_MAP_FIELD(key_slot),
+          GORT_MAP_FIELD(elem_slot)};
 #undef GORT_MAP_FIELD
 }
 
@@ -77,15 +71,12 @@ Json map_json(const MapStats& map) {
 using StateCounts = std::map<std::string_view, std::size_t>;
 
 Json bucket_json(const BucketPicture& bucket, StateCounts& counts) {
-  Json states = Json::array();
-  for (const std::uint8_t top : bucket.tophash) {
-    const std::string_view state = hashmap::cell_state_name(top);
-    ++counts[state];
-    states.push_back(std::string(state));
-  }
-  return {{"position", bucket.position},     {"in_array", bucket.in_array},
-          {"tophash", bucket.tophash},       {"states", std::move(states)},
-          {"live_bytes", bucket.live_bytes}, {"dead_bytes", bucket.dead_bytes}};
+  for (const std::uint8_t top : bucket.tophash) ++counts[hashmap::cell_state_name(top)];
+  return {{"position", bucket.position},
+          {"in_array", bucket.in_array},
+          {"tophash", fmt::format("{:02x}", fmt::join(bucket.tophash, ""))},
+          {"live_bytes", bucket.live_bytes},
+          {"dead_bytes", bucket.dead_bytes}};
 }
 
 Json array_json(const ArrayPicture& array, StateCounts& counts) {
@@ -165,7 +156,7 @@ std::string json_report(const Report& report) {
   for (const Step& step : report.steps) steps.push_back(step_json(step));
   Json remedies = Json::array();
   for (const RemedyResult& result : report.remedies) remedies.push_back(remedy_json(result));
-  Json out = {{"schema", 1},
+  Json out = {{"schema", kSchema},
               {"gortstat", report.version},
               {"trace", report.trace},
               {"map_type", report.map_type},

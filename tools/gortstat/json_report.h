@@ -6,7 +6,10 @@
 
 namespace gort::tool {
 
-/// The report as JSON, schema 1 (docs/formats.md), indented, with a newline at the end. Bytes that
+/// Rises when a key changes its meaning or goes away; docs/formats.md has the history.
+inline constexpr int kSchema = 2;
+
+/// The report as JSON (docs/formats.md), indented, with a newline at the end. Bytes that
 /// are not UTF-8 in labels and paths become U+FFFD.
 std::string json_report(const Report& report);
 

@@ -1,8 +1,8 @@
 #include <gort/tools/gortstat/map_player.h>
 
 #include <cstring>
+#include <memory>
 #include <new>
-#include <optional>
 
 #include <fmt/format.h>
 
@@ -196,12 +196,10 @@ Step MapPlayer::take_step(StepKind kind, std::string_view label, std::size_t lin
   step.removal_uncollected = removal_cycle_ == cycles;
   step.rss = os::resident_bytes();  // before the walk over the heap, which takes memory itself
   step.ledger = ledger();
-  step.memstats = mem_stats();
+  step.memstats = StepMemStats(mem_stats());
   if (has_map()) step.map = inspect(map_.get());
-  if (has_map() && pictures_) step.picture = picture(map_.get());
-  if (const std::optional<std::string> broken = broken_identity(step.ledger)) {
-    throw Failure(fmt::format("the ledger at step \"{}\" does not add up: {}",
-                              printable(step.label), *broken));
+  if (has_map() && pictures_) {
+    step.picture = std::make_shared<const MapPicture>(picture(map_.get()));
   }
   counts_at_step_ = counts_;
   cycles_at_step_ = cycles;

@@ -69,7 +69,7 @@ class MapPlayer {
   const std::optional<LastMap>& last_map() const { return last_map_; }
 
   /// How things are now, and what was done since the last call. A step without a line is none of
-  /// the trace's. Throws Failure if the ledger does not add up.
+  /// the trace's.
   Step take_step(StepKind kind, std::string_view label, std::size_t line = 0);
   /// From now on steps have a picture of the map.
   void take_pictures() { pictures_ = true; }

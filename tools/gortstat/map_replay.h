@@ -28,8 +28,8 @@ namespace gort::tool {
 /// With `pictures` each step has a picture of the map.
 ///
 /// Starts the runtime and shuts it down; it must not be running. Shows its progress on a terminal.
-/// Throws InputError with the line of a `set` or `make` for which there is no memory, Failure if a
-/// ledger does not add up, UsageError if the environment cannot be used.
+/// Throws InputError with the line of a `set` or `make` for which there is no memory, UsageError if
+/// the environment cannot be used. A ledger that does not add up ends the process (ledger()).
 Report replay_map_trace(const MapTrace& trace, std::uint64_t seed, bool pictures = false);
 
 }  // namespace gort::tool

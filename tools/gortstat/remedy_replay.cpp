@@ -53,9 +53,10 @@ void apply(Remedy remedy, MapPlayer& player) {
 }
 
 RemedyResult replay_remedy(const MapTrace& trace, std::size_t operations, Remedy remedy,
-                           std::uint64_t seed) {
+                           std::uint64_t seed, bool pictures) {
   const ExactRun run(seed);
   MapPlayer player(trace.path);
+  if (pictures) player.take_pictures();
   {
     Progress progress(fmt::format("replaying for remedy {}:", remedy_name(remedy)), operations);
     for (std::size_t i = 0; i < operations; ++i) {
@@ -87,11 +88,12 @@ RemedyResult replay_remedy(const MapTrace& trace, std::size_t operations, Remedy
 
 }  // namespace
 
-void replay_remedies(const MapTrace& trace, const std::vector<Remedy>& wanted, Report& report) {
+void replay_remedies(const MapTrace& trace, const std::vector<Remedy>& wanted, Report& report,
+                     bool pictures) {
   const std::size_t operations = operations_before_remedy(trace);
   report.remedy_line = operations < trace.operations.size() ? trace.operations[operations].line : 0;
   for (const Remedy remedy : wanted) {
-    report.remedies.push_back(replay_remedy(trace, operations, remedy, report.seed));
+    report.remedies.push_back(replay_remedy(trace, operations, remedy, report.seed, pictures));
   }
 }
 

@@ -16,8 +16,10 @@
 
 namespace gort::tool {
 
-/// Fills report.remedies, in the order of `wanted`, and report.remedy_line. The runtime must not be
-/// running. Throws what replay_map_trace() throws, and InputError if the trace has no map.
-void replay_remedies(const MapTrace& trace, const std::vector<Remedy>& wanted, Report& report);
+/// Fills report.remedies, in the order of `wanted`, and report.remedy_line. With `pictures` their
+/// steps have pictures of the map. The runtime must not be running. Throws what replay_map_trace()
+/// throws, and InputError if the trace has no map.
+void replay_remedies(const MapTrace& trace, const std::vector<Remedy>& wanted, Report& report,
+                     bool pictures = false);
 
 }  // namespace gort::tool

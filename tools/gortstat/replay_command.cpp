@@ -55,7 +55,7 @@ int replay(const ReplayArguments& arguments) {
   MapTrace trace;
   parse_map_trace(arguments.trace, read_text_file(arguments.trace), trace);
   Report report = replay_map_trace(trace, arguments.seed, arguments.picture);
-  if (!remedies.empty()) replay_remedies(trace, remedies, report);
+  if (!remedies.empty()) replay_remedies(trace, remedies, report, arguments.picture);
 
   write_result(arguments.output,
                arguments.format == "json"

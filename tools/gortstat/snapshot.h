@@ -1,9 +1,9 @@
 #pragma once
 
-// What gortstat knows: plain data (MapStats, Ledger and MemStats are), measured by somebody
-// (map_replay.h, remedy_replay.h), shown by somebody else (text_report.h, json_report.h). Renderers
-// see this file only, never the heap, so every output format shows the same figures and can be
-// tested with figures made by hand.
+// What gortstat knows: plain data (MapStats and Ledger are), measured by somebody (map_replay.h,
+// remedy_replay.h), shown by somebody else (text_report.h, json_report.h). Renderers see this file
+// only, never the heap, so every output format shows the same figures and can be tested with
+// figures made by hand.
 //
 //     Report == the run as a whole + its steps in order + the map at its end
 //               + what each remedy achieved
@@ -13,6 +13,7 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -66,6 +67,41 @@ struct OperationCounts {
   bool operator==(const OperationCounts&) const = default;
 };
 
+/// What steps keep of MemStats: what is shown. Its rings and its table are 5 KiB, which the
+/// resident memory of all later steps would contain. X(name)
+#define GORT_STEP_MEMSTATS(X) \
+  X(Alloc)                    \
+  X(TotalAlloc)               \
+  X(Sys)                      \
+  X(Mallocs)                  \
+  X(Frees)                    \
+  X(HeapAlloc)                \
+  X(HeapSys)                  \
+  X(HeapIdle)                 \
+  X(HeapInuse)                \
+  X(HeapReleased)             \
+  X(HeapObjects)              \
+  X(OtherSys)                 \
+  X(NextGC)                   \
+  X(LastGC)                   \
+  X(PauseTotalNs)             \
+  X(NumGC)                    \
+  X(NumForcedGC)              \
+  X(GCCPUFraction)
+
+struct StepMemStats {
+#define GORT_STEP_MEMSTAT(name) decltype(MemStats::name) name{};
+  GORT_STEP_MEMSTATS(GORT_STEP_MEMSTAT)
+#undef GORT_STEP_MEMSTAT
+
+  StepMemStats() = default;
+  explicit StepMemStats(const MemStats& all) {
+#define GORT_STEP_MEMSTAT(name) name = all.name;
+    GORT_STEP_MEMSTATS(GORT_STEP_MEMSTAT)
+#undef GORT_STEP_MEMSTAT
+  }
+};
+
 enum class StepKind : std::uint8_t {
   mark,          ///< a mark of the trace
   end_of_trace,  ///< after the last operation
@@ -86,10 +122,11 @@ struct Step {
   bool removal_uncollected = false;  ///< no collection since the last del, clear, drop or make
 
   Ledger ledger;
-  MemStats memstats;
-  std::optional<MapStats> map;        ///< nothing: the map is nil
-  std::optional<MapPicture> picture;  ///< of the same; nothing if not asked for
-  std::size_t rss = 0;  ///< resident bytes of the process; 0: the system does not tell
+  StepMemStats memstats;
+  std::optional<MapStats> map;                ///< nothing: the map is nil
+  std::shared_ptr<const MapPicture> picture;  ///< of the same; null if not asked for
+  /// Resident bytes of the process, the steps before among them; 0: the system does not tell.
+  std::size_t rss = 0;
 };
 
 /// Ways to bring the memory of a map back.
@@ -150,9 +187,6 @@ struct Report {
   std::size_t remedy_line = 0;  ///< of the drop that the remedies stand in for; 0: the trace's end
   std::vector<RemedyResult> remedies;  ///< none first; empty: not asked for
 };
-
-/// Says which identity of base/ledger.h a ledger breaks, or nothing if it keeps both.
-std::optional<std::string> broken_identity(const Ledger& ledger);
 
 /// Bytes of the ledger that may be resident: mapped, less what was given back and the bare reserve.
 inline std::size_t resident_at_most(const Ledger& ledger) {
