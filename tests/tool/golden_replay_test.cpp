@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include <gort/hashmap/rules.h>
 #include <gort/tools/gortstat/error.h>
 #include <gort/tools/gortstat/exact_run.h>
 #include <gort/tools/gortstat/golden_replay.h>
@@ -136,6 +137,15 @@ TEST_CASE("maps do what real Go's maps did, byte for byte", "[tool][golden]") {
   CHECK(old_copies_kept >= 20);
   CHECK(nans >= 50);
   CHECK(loops_over_growth >= 15);
+}
+
+TEST_CASE("a replay that fails leaves the rules of maps as they were", "[tool][golden]") {
+  const ExactRun run;
+  GoldenTrace trace = golden(recording_of("map[int64]int64"));
+  trace.go_minor = 0;
+  first(trace, Kind::set).key = "007";  // whose hash the map asks for as that of 7
+  CHECK_THROWS_AS(replay_golden_trace(trace), InputError);
+  CHECK(gort::map_rules() == gort::GoVersion{});
 }
 
 TEST_CASE("a recording that says something else is a mismatch", "[tool][golden]") {

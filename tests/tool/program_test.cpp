@@ -227,6 +227,15 @@ TEST_CASE("what is no terminal gets no colour and no progress", "[tool][program]
   CHECK(widest_line(outcome.out) <= 100);
 }
 
+TEST_CASE("a terminal is shown how far a slow trace is, however short", "[tool][program]") {
+  std::string trace;  // each value is written to, and then garbage
+  for (int i = 0; i < 16; ++i) trace += "set a 64000000\n";
+  const Outcome outcome =
+      gortstat({"replay", "-"}, {.in = trace, .env = {{"TERM", "xterm"}}, .columns = 80});
+  CHECK_THAT(outcome.err, Catch::Contains("replaying ") && Catch::Contains(" of 16 ("));
+  CHECK_THAT(outcome.err, Catch::EndsWith("\r\x1b[K"));
+}
+
 TEST_CASE("a terminal gets colour, unless it or its user wants none", "[tool][program]") {
   RunOptions options = {.in = kTrace, .env = {{"TERM", "xterm"}}, .columns = 80};
   CHECK_THAT(gortstat({"replay", "-"}, options).out, Catch::Contains("\x1b[1m"));

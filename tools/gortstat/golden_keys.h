@@ -3,11 +3,14 @@
 // What the text of a golden trace is in C++: its keys, and the values that go with them. Of a value
 // only its size, its references and that it is not zero matter.
 //
+// clang-format off
 //     integers             decimal
-//     double               its 64 bits in hexadecimal: that tells NaNs from each other, and -0 from
-//     +0 String               itself, outside the heap: the trace outlives the map Point, two
-//     integers  "X/Y" 136 bytes            their first eight as an integer; the others are zero.
-//     Stored indirectly Ref                  the number that the object begins with
+//     double               its 64 bits in hexadecimal: that tells NaNs from each other, -0 from +0
+//     String               itself, outside the heap: the trace outlives the map
+//     Point, two integers  "X/Y"
+//     136 bytes            their first eight as an integer; the others are zero. Stored indirectly
+//     Ref                  the number that the object begins with
+// clang-format on
 
 #include <array>
 #include <bit>

@@ -35,7 +35,7 @@ bool has_key(const GoldenOperation& operation) {
 }
 
 // Each key's hash at this moment of the trace, by the key's text. A Hash has no state of its own,
-// so the table is found through a static member, set for the duration of one replay.
+// so the table is found through a static member, set as long as a GoldenReplay is there.
 using HashTable = std::unordered_map<std::string, std::uint64_t>;
 
 template <class K>
@@ -63,8 +63,7 @@ class LoopStart {
   std::uint64_t bits_;
 };
 
-// --- one map's life
-// ----------------------------------------------------------------------------------
+// --- one map's life ------------------------------------------------------------------------------
 
 template <class K, class V>
 class GoldenReplay {
@@ -72,12 +71,19 @@ class GoldenReplay {
   using Iterator = MapIterator<K, V, RecordedHash<K>>;
 
  public:
-  explicit GoldenReplay(const GoldenTrace& trace) : trace_(trace) {}
-
-  GoldenResult run() {
-    const GoVersion rules_before = map_rules();
+  explicit GoldenReplay(const GoldenTrace& trace) : trace_(trace) {
     set_map_rules({trace_.go_major, trace_.go_minor});
     RecordedHash<K>::table = &hashes_;
+  }
+  ~GoldenReplay() {
+    loop_.reset();
+    RecordedHash<K>::table = nullptr;
+    set_map_rules(rules_before_);
+  }
+  GoldenReplay(const GoldenReplay&) = delete;
+  GoldenReplay& operator=(const GoldenReplay&) = delete;
+
+  GoldenResult run() {
     check_sizes();
     for (const GoldenOperation& operation : trace_.operations) {
       if (has_key(operation)) keys_.prepare(operation.key);
@@ -93,9 +99,6 @@ class GoldenReplay {
                          "the map needs the hash of a key that has none up to here");
       }
     }
-    loop_.reset();
-    RecordedHash<K>::table = nullptr;
-    set_map_rules(rules_before);
     return std::move(result_);
   }
 
@@ -274,6 +277,7 @@ class GoldenReplay {
   }
 
   const GoldenTrace& trace_;
+  const GoVersion rules_before_ = map_rules();
   HashTable hashes_;
   GoldenKeys<K> keys_;
   Root<M> map_;
@@ -283,8 +287,7 @@ class GoldenReplay {
   GoldenResult result_;
 };
 
-// --- the map types that golden traces have
-// -----------------------------------------------------------
+// --- the map types that golden traces have -------------------------------------------------------
 
 struct MapKind {
   std::string_view type;  // as Go spells it
