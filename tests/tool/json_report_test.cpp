@@ -17,7 +17,7 @@ Json sample() { return Json::parse(json_report(gort_test::sample_report())); }
 
 TEST_CASE("the JSON report has the schema's keys", "[tool][json]") {
   const Json j = sample();
-  CHECK(j["schema"] == 2);
+  CHECK(j["schema"] == 1);
   CHECK(j["gortstat"] == "1.2.3");
   CHECK(j["trace"] == "sample.trace");
   CHECK(j["operations"]["set"] == 40);
