@@ -10,8 +10,8 @@
 //                            gcevery=N      collect at every Nth allocation
 //                            verify=1       check the marks of every collection
 //                            poison=1       fill freed slots with a pattern
-//                            stacks=0       do not scan stacks: only Root<T> and add_root_range()
-//                            keep objects markers=N      threads that may mark at the same time
+//                            stacks=0       do not scan stacks: roots and root ranges alone count
+//                            markers=N      threads that may mark at the same time
 //                            bgsweep=0      sweep only what allocation needs
 //                            stopsignal=N   signal that stops threads; 0: stop at safepoints alone
 //                            Of a key that is none of these standard error is told, no more.

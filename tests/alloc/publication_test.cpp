@@ -24,22 +24,32 @@ constexpr SpanClass kClass = base_span_class(size_class_of(kSize), true);
 
 }  // namespace
 
+// An arena that one object fills says in its record whose it is; when it is cut up it gets a page
+// table.
 TEST_CASE("who finds a span by address sees its record", "[alloc][publication]") {
   CacheScope cache;
-  // Of an arena that one object fills the record says whose it is; else there is a page table.
-  const bool whole_arena = GENERATE(false, true);
+  const bool whole_arena = GENERATE(true, false);
   Atomic<std::uintptr_t> address{0};
+  Atomic<std::uintptr_t> arena{0};
+  Atomic<std::size_t> beside{0};
   Atomic<std::size_t> seen{0};
   std::thread reader([&] {
     std::uintptr_t at = 0;
     while ((at = address.load_relaxed()) == 0) std::this_thread::yield();
-    const Span* span = span_of(at);
+    // Each look sees what has been published on the way to it, and what was before; so the longest
+    // way comes last.
+    arena.store_relaxed(arena_of(at)->start);
+    const Span* const other = span_of(at + kArenaSize / 2);
+    beside.store_relaxed(other == nullptr ? 0 : other->elem_size);
+    const Span* const span = span_of(at);
     seen.store_relaxed(span == nullptr ? 0 : span->elem_size + span->slot_of(at));
   });
-  address.store_relaxed(reinterpret_cast<std::uintptr_t>(
-      whole_arena ? heap.allocate_large(kArenaSize, true, 0, kArenaSize)
-                  : cache->allocate(kClass, kSize)));
+  const void* const object = whole_arena ? heap.allocate_large(kArenaSize, true, 0, kArenaSize)
+                                         : cache->allocate(kClass, kSize);
+  address.store_relaxed(reinterpret_cast<std::uintptr_t>(object));
   reader.join();
+  CHECK(arena.load_relaxed() == window.base);
+  CHECK(beside.load_relaxed() == (whole_arena ? kArenaSize : 0));
   CHECK(seen.load_relaxed() == (whole_arena ? kArenaSize : kSize));  // in slot 0
 }
 
