@@ -1,11 +1,14 @@
 #include <catch2/catch.hpp>
 
+#include <atomic>
+#include <thread>
 #include <vector>
 
 #include <gort/base/clock.h>
 #include <gort/base/counters.h>
 #include <gort/base/metadata.h>
 #include <gort/tests/gc/heap_fixture.h>
+#include <gort/tests/support/scale.h>
 
 using namespace gort;
 using gc::CycleEvent;
@@ -115,4 +118,23 @@ TEST_CASE("a small heap's cycle has one stop, and marking ends in it", "[gc][eve
   CHECK(log[3].kind == CycleEvent::marking_ended);
   CHECK(log[3].cycle.marked == gc::collector.last_cycle().marked);
   CHECK(log[3].cycle.reason == gc::CycleReason::heap_goal);
+}
+
+TEST_CASE("the finished cycles are told of at one moment", "[gc][cycle_event]") {
+  const ExactHeap heap;
+  heap.collect();
+  std::atomic<bool> enough{false};
+  std::uint64_t apart = 0;
+  std::thread reader([&] {
+    while (!enough) {
+      const gc::CycleHistory h = gc::collector.history();
+      if (h.pause_end[(h.cycles + 255) % 256] != static_cast<std::uint64_t>(h.last.end_wall_ns)) {
+        ++apart;
+      }
+    }
+  });
+  for (int i = 0; i < gort_test::scaled(20'000); ++i) heap.collect();
+  enough = true;
+  reader.join();
+  CHECK(apart == 0);
 }

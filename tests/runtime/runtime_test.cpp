@@ -10,7 +10,6 @@
 #include <gort/base/os.h>
 #include <gort/gc/world.h>
 #include <gort/gort.h>
-#include <gort/tests/support/scale.h>
 
 using namespace gort;
 
@@ -110,28 +109,6 @@ TEST_CASE("settings apply at once", "[runtime]") {
   CHECK(mem_stats().NextGC >= 40U << 20);
   set_gc_percent(100);
   CHECK(mem_stats().NextGC <= 40U << 20);
-  shutdown();
-}
-
-TEST_CASE("MemStats tells of the collections at one moment", "[runtime][mem_stats]") {
-  start();
-  std::atomic<bool> enough{false};
-  std::thread other([&] {
-    const AttachThread attach;
-    while (!enough) make_array<char>(1 << 10);
-  });
-  while (mem_stats().NumGC == 0) std::this_thread::yield();
-  int apart = 0;
-  for (int i = 0; i < gort_test::scaled(20'000); ++i) {
-    const MemStats s = mem_stats();
-    if (s.PauseEnd[(s.NumGC + 255) % 256] != s.LastGC) ++apart;
-  }
-  enough = true;
-  {
-    const Blocking blocking;
-    other.join();
-  }
-  CHECK(apart == 0);
   shutdown();
 }
 
