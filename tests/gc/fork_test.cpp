@@ -312,7 +312,8 @@ TEST_CASE("a fork handler that uses the heap before ours has let it go is told s
       static void (*uses_heap)() = nullptr;
       uses_heap = handler;
       gc::collector.start(gort_test::with_signals());
-      collect();  // so that the child takes the collector's thread to be there
+      collect();     // so that the child takes the collector's thread to be there
+      make<Node>();  // its layout is known then: debug builds would complain of that lock first
       first_in_child = [] {
         ::alarm(20);
         uses_heap();
