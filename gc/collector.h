@@ -232,6 +232,7 @@ class Collector {
   Atomic<std::size_t> limiter_asked_again_{0};  ///< value of heap_live at which to ask it again
 
   Lock record_lock_{LockRank::leaf};
+  // But for the three sums: those are counters, raised under the lock, and history() adds them.
   CycleHistory history_ GORT_GUARDED_BY(record_lock_);
 };
 
