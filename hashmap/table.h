@@ -84,15 +84,21 @@ struct Table {
     return Tops::load(old).evacuated() ? chain : old;
   }
 
-  /// Fetches the cache lines of a bucket, from byte `from` on; of large buckets most lines are
-  /// never needed. A lookup does so while the tophash bytes are on their way: which of the other
-  /// lines hold the key and its value is known only after those.
+  /// Fetches the cache lines of a bucket, from byte `from` on, to byte `to` at most; of large buckets
+  /// most lines are never needed. Who looks for a key does so while the tophash bytes are on their
+  /// way: which of the other lines hold the key and its value is known only after those.
   template <int kToWrite = 0>
-  GORT_ALWAYS_INLINE static void prefetch(const char* bucket, std::size_t from = 0) {
-    constexpr std::size_t kMost = 192;
-    for (std::size_t at = from; at < kS.bucket_size && at <= kMost; at += kCacheLine) {
+  GORT_ALWAYS_INLINE static void prefetch(const char* bucket, std::size_t from = 0,
+                                          std::size_t to = 3 * kCacheLine) {
+    for (std::size_t at = from; at < kS.bucket_size && at <= to; at += kCacheLine) {
       __builtin_prefetch(bucket + at, kToWrite);
     }
+  }
+
+  /// For a reader: of a bucket of more than three lines the second alone. The others cost more than
+  /// they bring, as a reader needs two of them at most (docs/decisions.md).
+  GORT_ALWAYS_INLINE static void prefetch_to_read(const char* bucket) {
+    prefetch(bucket, kCacheLine, kS.bucket_size <= 3 * kCacheLine ? kS.bucket_size : kCacheLine);
   }
 
   // --- lookup ------------------------------------------------------------------------------------
@@ -102,13 +108,14 @@ struct Table {
     if (GORT_UNLIKELY(map == nullptr || map->count == 0)) return {};
     check_readable(*map);
     const std::uint64_t hash = Hash{}(key, map->hash0);
-    return find_in_chain(chain_to_read(*map, hash), key, hash);
+    char* const chain = chain_to_read(*map, hash);
+    prefetch_to_read(chain);
+    return find_in_chain(chain, key, hash);
   }
 
   template <class Q>
   GORT_ALWAYS_INLINE static Cell find_in_chain(char* bucket, const Q& key, std::uint64_t hash) {
     const std::uint64_t pattern = Tops::pattern_of(hash);
-    prefetch(bucket, kCacheLine);
     for (;;) {
       const Tops tops = Tops::load(bucket);
       for (CellMask hits = tops.match(pattern); hits; hits.drop_first()) {
@@ -273,6 +280,7 @@ struct Table {
   template <class Q>
   GORT_ALWAYS_INLINE static bool erase_from_chain(Header& map, const Q& key, std::uint64_t hash) {
     char* const chain = bucket_at(map.buckets, hash & map.mask());
+    prefetch(chain, kCacheLine);
     const Cell cell = find_in_chain(chain, key, hash);
     if (cell) erase_cell(map, chain, cell);
     return static_cast<bool>(cell);
