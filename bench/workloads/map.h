@@ -31,6 +31,7 @@
 #include <utility>
 #include <vector>
 
+#include <gort/bench/workloads/map_slices.h>
 #include <gort/bench/workloads/random.h>
 #include <gort/bench/workloads/report.h>
 
@@ -225,12 +226,20 @@ struct StandardMaps {
 template <class B>
 int map_main(int argc, char** argv) {
   const auto number = [argv](int i) { return std::strtoull(argv[i], nullptr, 10); };
-  const std::string_view kind = argc == 5 && std::string_view(argv[1]) == "map" ? argv[2] : "";
-  if ((kind != "int64" && kind != "string") || number(3) == 0 || number(4) == 0) {
-    std::fprintf(stderr, "usage: %s map int64|string KEYS OPS\n", argv[0]);
+  const std::string_view workload = argc > 3 ? argv[1] : "";
+  const std::string_view kind = argc > 3 ? argv[2] : "";
+  const bool all = workload == "map" && argc == 5 && number(4) != 0;
+  const bool slices = workload == "map_slices" && argc == 4;
+  if ((!all && !slices) || (kind != "int64" && kind != "string") || number(3) == 0) {
+    std::fprintf(stderr, "usage: %s map int64|string KEYS OPS | map_slices int64|string KEYS\n",
+                 argv[0]);
     return 2;
   }
   B::start();
+  if (slices) {
+    map_slices<B>(kind, number(3));
+    return 0;
+  }
   MapCases<B> cases(std::string(kind), number(3), number(4));
   if (kind == "int64") {
     cases.run_int64();

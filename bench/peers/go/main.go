@@ -12,7 +12,8 @@ const usage = `usage: %s binary_trees DEPTH | ring scan16|scan64|scan256|noscan6
        scaling KIND THREADS ROUNDS |
        graph NODES COLLECTIONS | pause MIB THREADS OPS | drop MIB |
        larson THREADS ROUNDS | gcbench DEPTH | window KEPT MESSAGES | growth MIB |
-       map int64|string KEYS OPS | map_latency KEYS
+       map int64|string KEYS OPS | map_slices int64|string KEYS |
+       map_latency KEYS
 `
 
 func fail() {
@@ -63,6 +64,8 @@ func main() {
 		mapInt64(number(args[2]), number(args[3]))
 	case args[0] == "map" && n == 3 && args[1] == "string":
 		mapString(number(args[2]), number(args[3]))
+	case args[0] == "map_slices" && n == 2:
+		mapSlices(args[1], number(args[2]))
 	case args[0] == "map_latency" && n == 1:
 		mapLatency(number(args[1]))
 	default:
