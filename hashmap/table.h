@@ -84,9 +84,9 @@ struct Table {
     return Tops::load(old).evacuated() ? chain : old;
   }
 
-  /// Fetches the cache lines of a bucket, from byte `from` on, to byte `to` at most; of large buckets
-  /// most lines are never needed. Who looks for a key does so while the tophash bytes are on their
-  /// way: which of the other lines hold the key and its value is known only after those.
+  /// Fetches the cache lines of a bucket, from byte `from` on, to byte `to` at most; of large
+  /// buckets most lines are never needed. Who looks for a key does so while the tophash bytes are
+  /// on their way: which of the other lines hold the key and its value is known only after those.
   template <int kToWrite = 0>
   GORT_ALWAYS_INLINE static void prefetch(const char* bucket, std::size_t from = 0,
                                           std::size_t to = 3 * kCacheLine) {
