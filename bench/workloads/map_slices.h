@@ -54,7 +54,7 @@ class MapSlices {
 
   bool slice(std::string_view name) {
     const std::uint64_t part = std::min(n_, kSlice);
-    std::uint64_t repetitions = kSlice / part;
+    const std::uint64_t repetitions = kSlice / part;
     std::uint64_t count = part;
     std::uint64_t sum = 0;
     const std::int64_t start = now_ns();

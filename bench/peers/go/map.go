@@ -117,18 +117,19 @@ func mapInt64(n, ops int) {
 	removeAll(run, n, rep, keys, func(i int) uint64 { return keys[i] })
 }
 
+func stringKeys(n int, r *random) []string {
+	keys := make([]string, n)
+	for i := range keys {
+		keys[i] = "user:" + strconv.FormatUint(r.next()>>32, 10)
+	}
+	return keys
+}
+
 func mapString(n, ops int) {
 	rep := repetitions(n, ops)
 	r := random{1}
-	makeKeys := func() []string {
-		keys := make([]string, n)
-		for i := range keys {
-			keys[i] = "user:" + strconv.FormatUint(r.next()>>32, 10)
-		}
-		return keys
-	}
-	keys := makeKeys()
-	others := makeKeys()
+	keys := stringKeys(n, &r)
+	others := stringKeys(n, &r)
 	run := func(name string, f func() uint64) {
 		runMapCase(fmt.Sprintf("string/%d/%s", n, name), n*rep, f)
 	}

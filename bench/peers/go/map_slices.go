@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"os"
 	"runtime"
-	"strconv"
 	"time"
 )
 
@@ -100,15 +99,8 @@ func mapSlices(kind string, n int) {
 		}
 		serveSlices(n, keys, others, &r)
 	case "string":
-		makeKeys := func() []string {
-			keys := make([]string, n)
-			for i := range keys {
-				keys[i] = "user:" + strconv.FormatUint(r.next()>>32, 10)
-			}
-			return keys
-		}
-		keys := makeKeys()
-		serveSlices(n, keys, makeKeys(), &r)
+		keys := stringKeys(n, &r)
+		serveSlices(n, keys, stringKeys(n, &r), &r)
 	default:
 		fail()
 	}
