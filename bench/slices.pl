@@ -3,7 +3,8 @@
 # the same keys, take turns by some ten or hundred milliseconds (bench/workloads/map_slices.h), and a
 # ratio is that of two slices side by side. Runs of whole programs (bench/run) lie seconds apart, and
 # on a virtual machine, whose processors and cache have other users, the same row comes out at half
-# and at twice of what it was minutes before; a ratio of slices moves by a tenth.
+# and at twice of what it was minutes before. Medians of a dozen slices, of four runs, lay within a
+# fifth of each other in 18 of 30 rows, and within a half in 29.
 #
 # The checksums of the two must agree, slice by slice: otherwise they have not done the same work, and
 # the exit status is 1.

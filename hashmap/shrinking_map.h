@@ -80,6 +80,7 @@ class ShrinkingMap {
     hashmap::Header& old = *draining_.get().header();
     const std::uint64_t hash = Hash{}(key, old.hash0);
     char* const chain = Table::bucket_at(old.buckets, hash & old.mask());
+    Table::prefetch(chain, hashmap::kCacheLine);
     const auto cell = Table::find_in_chain(chain, key, hash);
     const bool added = map.insert_or_assign(key, value);
     if (cell) Table::erase_cell(old, chain, cell);

@@ -25,7 +25,8 @@
 
 namespace gort::bench {
 
-/// A map M of implementation B (map.h), and `n` keys in it and `n` others.
+/// A map M of implementation B (map.h), and `n` keys in it and `n` others. Made on the stack, where
+/// a collector looks for the map.
 template <class B, class M, class Key>
 class MapSlices {
  public:

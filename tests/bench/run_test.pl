@@ -6,16 +6,13 @@
 
 use strict;
 use warnings;
+use Cwd qw(abs_path);
+use File::Basename qw(dirname);
 
-my ($run, $directory) = @ARGV;
-system('rm', '-rf', $directory) == 0 && system('mkdir', '-p', $directory) == 0 or die;
+require(dirname(abs_path(__FILE__)) . '/support.pl');
 
-my $failures = 0;
-sub expect {
-  my ($what, $ok) = @_;
-  print(($ok ? 'ok      ' : 'NOT ok  '), $what, "\n");
-  $failures++ unless $ok;
-}
+my $run = $ARGV[0];
+my $directory = empty_directory($ARGV[1]);
 
 # A program that prints one line: the next of @ns at every call. `more`: further figures.
 sub program {
@@ -112,4 +109,4 @@ chmod 0755, "$directory/bench_workloads";
 ($text, $status) = output();
 expect('a program that says nothing has failed', $status != 0);
 
-exit($failures ? 1 : 0);
+finish();

@@ -6,16 +6,13 @@
 
 use strict;
 use warnings;
+use Cwd qw(abs_path);
+use File::Basename qw(dirname);
 
-my ($slices, $directory) = @ARGV;
-system('rm', '-rf', $directory) == 0 && system('mkdir', '-p', $directory) == 0 or die;
+require(dirname(abs_path(__FILE__)) . '/support.pl');
 
-my $failures = 0;
-sub expect {
-  my ($what, $ok) = @_;
-  print(($ok ? 'ok      ' : 'NOT ok  '), $what, "\n");
-  $failures++ unless $ok;
-}
+my $slices = $ARGV[0];
+my $directory = empty_directory($ARGV[1]);
 
 # A program that is ready, and answers each line with the next of the lines in @answers; then it ends.
 sub program {
@@ -76,4 +73,4 @@ expect('a program that is not there is named',
 ($text, $status) = output('--against nobody');
 expect('another peer than those is a wrong usage', $status == 2 && contents('messages') =~ /^usage:/);
 
-exit($failures ? 1 : 0);
+finish();
